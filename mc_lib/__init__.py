@@ -1,0 +1,1 @@
+"""Parameter-space symmetry and mode connectivity."""

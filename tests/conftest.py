@@ -1,0 +1,39 @@
+"""The shapes of every signature are checked while the tests run.
+
+With MC_LIB_PLAIN=1 they are not, as for users: then only the tests marked `bad_input`
+run, which ask for the library's own errors.
+"""
+
+import os
+
+import hypothesis
+import pytest
+import torch
+
+PLAIN = os.environ.get("MC_LIB_PLAIN") == "1"
+if not PLAIN:
+    from jaxtyping import install_import_hook
+
+    install_import_hook("mc_lib", "beartype.beartype")
+
+# deterministic, so that two runs of the suite say the same; `make test-long` searches on
+hypothesis.settings.register_profile("suite", max_examples=25, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("MC_LIB_HYPOTHESIS", "suite"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    keep = [item for item in items if PLAIN == bool(item.get_closest_marker("bad_input"))]
+    drop = [item for item in items if PLAIN != bool(item.get_closest_marker("bad_input"))]
+    config.hook.pytest_deselected(items=drop)
+    items[:] = keep
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    return request.param
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(20250523)
