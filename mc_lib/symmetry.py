@@ -6,17 +6,10 @@ A group lives at each hidden layer. A weight that writes into the layer is multi
 a particular network is written as code in the action.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
 
-import torch
-from torch import Tensor
-
-from mc_lib.errors import DtypeMismatch, NotSymmetric, OutOfDomain, ShapeMismatch
+from mc_lib.errors import OutOfDomain
 from mc_lib.groups.base import Group
-from mc_lib.params import Point, require_tensors
 
 
 @dataclass(frozen=True)
