@@ -73,7 +73,7 @@ def leaves(w: Point) -> list[Tensor]:
     >>> [leaf.shape[0] for leaf in leaves({"b": torch.zeros(3), "a": torch.zeros(2)})]
     [2, 3]
     """
-    return optree.tree_leaves(w)  # type: ignore[arg-type]
+    return optree.tree_leaves(w)
 
 
 def require_tensors(tensors: Sequence[Any], what: str = "the weights") -> None:
@@ -210,7 +210,7 @@ def from_vector(vector: Float[Tensor, "*batch N"], like: Point) -> Point:
             f"a vector of shape {tuple(vector.shape)} does not hold the "
             f"{sum(sizes)} entries of the point"
         )
-    parts = iter(vector.split(sizes, dim=-1))
+    parts = iter(torch.split(vector, sizes, dim=-1))
     return optree.tree_map(lambda x: next(parts).reshape(*vector.shape[:-1], *x.shape), like)
 
 

@@ -6,10 +6,18 @@ A group lives at each hidden layer. A weight that writes into the layer is multi
 a particular network is written as code in the action.
 """
 
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from mc_lib.errors import OutOfDomain
-from mc_lib.groups.base import Group
+import torch
+from torch import Tensor
+
+from mc_lib.errors import DtypeMismatch, NotSymmetric, OutOfDomain, ShapeMismatch
+from mc_lib.groups.base import Element, Group
+from mc_lib.groups.product import ProductGroup
+from mc_lib.params import Point, require_point
 
 
 @dataclass(frozen=True)
@@ -17,17 +25,42 @@ class Layer:
     """A hidden layer: the group that lives there and how it passes the activation.
 
     Args:
-        group: acts on the layer's neurons.
-        degree: k > 0 with σ(cz) = cᵏ σ(z), so that ρ_out(g) = ρ_in(g)ᵏ; 1 where σ
-            commutes with the group (identity, or permutations and any pointwise σ).
+        group: acts on the layer's neurons, ρ_in(g) = group.matrix(g).
+        degree: k > 0 with σ(cz) = cᵏ σ(z) for c > 0, so that ρ_out(g) = ρ_in(g)ᵏ. It is
+            1 where σ commutes with the group: GL and the identity, permutations and any
+            pointwise σ, signed permutations and an odd σ, scalings and a (leaky) ReLU.
+
+    Raises:
+        OutOfDomain: the degree is not a positive number.
+        NotSymmetric: a degree other than 1 with a group that has no powers.
     """
 
     group: Group
     degree: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.degree < float("inf")):
+        if not 0 < self.degree < math.inf:
             raise OutOfDomain(f"the degree k of an activation is positive, got {self.degree}")
+        if self.degree != 1 and not hasattr(self.group, "power"):
+            raise NotSymmetric(
+                f"only positive scalings pass an activation of degree {self.degree} ≠ 1, "
+                f"not {self.group}"
+            )
+
+    def out(self, g: Element) -> Element:
+        """Return the element that acts by ρ_out(g): g, or gᵏ for degree k ≠ 1.
+
+        Args:
+            g: an element of the layer's group.
+
+        Returns:
+            An element of the layer's group.
+
+        >>> from mc_lib.groups import GeneralLinear
+        >>> Layer(GeneralLinear(1)).out(torch.tensor([[3.0]]))
+        tensor([[3.]])
+        """
+        return g if self.degree == 1 else self.group.power(g, self.degree)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -50,3 +83,210 @@ class Fixed:
 
 
 Axis = Into | OutOf | Fixed
+Axes = tuple[Axis, ...]
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """A group action on parameter space, given by what each axis of each weight meets.
+
+    Args:
+        weights: the axes of each weight, in the form of the network's points: a tuple
+            for points (W_1, ..., W_l), or a dict for named tensors.
+        layers: the hidden layers by name, in the paper's order, which is the order of
+            the entries of a group element (g_1, ..., g_{l-1}).
+
+    Raises:
+        NotSymmetric: an axis names an unknown layer, or a layer meets no axis.
+
+    The action of Section 4.1 on one hidden layer, (g W_1, W_2 g⁻¹):
+
+    >>> from mc_lib.groups import GeneralLinear
+    >>> symmetry = Symmetry.chain([Layer(GeneralLinear(1))])
+    >>> w = (torch.tensor([[3.0]]), torch.tensor([[5.0]]))
+    >>> symmetry.act((torch.tensor([[2.0]]),), w)
+    (tensor([[6.]]), tensor([[2.5000]]))
+    """
+
+    weights: tuple[Axes, ...] | Mapping[str, Axes]
+    layers: Mapping[str, Layer]
+
+    def __post_init__(self) -> None:
+        met = set()
+        for key, axes in _items(self.weights):
+            for axis in axes:
+                if not isinstance(axis, Axis):
+                    raise NotSymmetric(
+                        f"weight {key!r}: no layer claims the axis {axis!r}; an axis is "
+                        "Into(layer), OutOf(layer) or Fixed()"
+                    )
+                if not isinstance(axis, Fixed):
+                    met.add(axis.layer)
+        if met != set(self.layers):
+            raise NotSymmetric(
+                f"the axes meet the layers {sorted(met)}, "
+                f"but groups are given for {sorted(self.layers)}"
+            )
+
+    @classmethod
+    def chain(cls, layers: Sequence[Layer], *, biases: bool = False) -> "Symmetry":
+        """Return the symmetry of W_l σ(⋯ σ(W_1 X)) with a group at each hidden layer.
+
+        W_i becomes ρ_in(g_i) W_i ρ_out(g_{i-1})⁻¹, where g_0 and g_l are absent.
+
+        Args:
+            layers: the l − 1 hidden layers, from the input on.
+            biases: whether points are (W_1, ..., W_l, b_1, ..., b_l), where the bias
+                b_i of shape (..., n_i) is added before the activation of layer i.
+
+        Returns:
+            The action on tuples of l weights (and l biases).
+
+        >>> Symmetry.chain([]).weights
+        ((Fixed(), Fixed()),)
+        """
+        names = [f"layer {i}" for i in range(1, len(layers) + 1)]
+        into: list[Axis] = [*map(Into, names), Fixed()]
+        out_of: list[Axis] = [Fixed(), *map(OutOf, names)]
+        shifts = [(axis,) for axis in into] if biases else []
+        weights = (*zip(into, out_of, strict=True), *shifts)
+        return cls(weights, dict(zip(names, layers, strict=True)))
+
+    @property
+    def group(self) -> ProductGroup:
+        """The group that acts, one factor for each hidden layer."""
+        return ProductGroup(tuple(layer.group for layer in self.layers.values()))
+
+    # -- the action -------------------------------------------------------------
+    def act(self, g: Sequence[Element], w: Point) -> Point:
+        """Return g·w.
+
+        Args:
+            g: a group element, one entry for each hidden layer; entries may be batched.
+            w: a point; leading dimensions are batch and broadcast with those of g.
+
+        Returns:
+            A point in the same form. It is a left action: (gh)·w = g·(h·w).
+
+        Raises:
+            NotInGroup: an entry of g is outside its group.
+            ShapeMismatch: w or g does not fit the table.
+            DtypeMismatch: mixed dtypes or devices, or integer weights.
+            NotFinite: an entry is NaN or infinite.
+
+        >>> from mc_lib.groups import GeneralLinear
+        >>> flip = torch.tensor([[-1.0]])
+        >>> Symmetry.chain([Layer(GeneralLinear(1))]).act((flip,), (flip, flip))
+        (tensor([[1.]]), tensor([[1.]]))
+        """
+        entries = dict(zip(self.layers, self.group.entries(g), strict=True))
+        for name, layer in self.layers.items():
+            layer.group.admit(entries[name])
+        outs = {name: layer.out(entries[name]) for name, layer in self.layers.items()}
+
+        def factor(axis: Into | OutOf, rows: Tensor) -> Tensor:
+            group = self.layers[axis.layer].group
+            if isinstance(axis, Into):
+                return group.left(entries[axis.layer], rows.mT).mT
+            return group.right_inverse(rows, outs[axis.layer])
+
+        def moved(axes: Axes, x: Tensor) -> Tensor:
+            for position, axis in enumerate(axes):
+                if not isinstance(axis, Fixed):
+                    x = _along(x, position - len(axes), len(axes), axis, factor)
+            return x
+
+        return self._map(moved, w, entries)
+
+    def tangent(self, m: Sequence[Tensor], w: Point) -> Point:
+        """Return the infinitesimal action d/ds exp(sM)·w at s = 0.
+
+        On W_i of a chain it is M_i W_i − k W_i M_{i-1}: the product rule over the axes.
+
+        Args:
+            m: a Lie algebra element, one entry for each hidden layer.
+            w: a point, batched as in `act`.
+
+        Returns:
+            The tangent vector, in the form of w; linear in m and in w.
+
+        Raises:
+            McLibError: as `act`; also where a layer's group is discrete.
+
+        >>> from mc_lib.groups import GeneralLinear
+        >>> w = (torch.tensor([[3.0]]), torch.tensor([[5.0]]))
+        >>> Symmetry.chain([Layer(GeneralLinear(1))]).tangent((torch.tensor([[2.0]]),), w)
+        (tensor([[6.]]), tensor([[-10.]]))
+        """
+        entries = dict(zip(self.layers, self.group.entries(m), strict=True))
+
+        def rate(axis: Into | OutOf, rows: Tensor) -> Tensor:
+            layer = self.layers[axis.layer]
+            if isinstance(axis, Into):
+                return layer.group.left_tangent(entries[axis.layer], rows.mT).mT
+            return -layer.degree * layer.group.right_tangent(rows, entries[axis.layer])
+
+        def summed(axes: Axes, x: Tensor) -> Tensor:
+            return sum(
+                (
+                    _along(x, position - len(axes), len(axes), axis, rate)
+                    for position, axis in enumerate(axes)
+                    if not isinstance(axis, Fixed)
+                ),
+                start=torch.zeros_like(x),
+            )
+
+        return self._map(summed, w, entries)
+
+    # -- input checks -----------------------------------------------------------
+    def _map(
+        self, move: Callable[[Axes, Tensor], Tensor], w: Point, entries: Mapping[str, Any]
+    ) -> Point:
+        """Apply `move` to each weight with its axes, after checking that w fits them."""
+        require_point(w)
+        named, tables = dict(_items(w)), dict(_items(self.weights))
+        if sorted(named) != sorted(tables):
+            raise ShapeMismatch(
+                f"the symmetry acts on the weights {list(tables)}, the point has {list(named)}"
+            )
+        first = next(iter(named.values()))
+        for name, e in entries.items():
+            same = e.dtype == first.dtype or not e.is_floating_point()
+            if not same or e.device != first.device:
+                raise DtypeMismatch(
+                    f"{name}: the group entry is {e.dtype} on {e.device}, the weights are "
+                    f"{first.dtype} on {first.device}; convert one of them"
+                )
+        for key, axes in tables.items():
+            self._require_fit(key, axes, named[key])
+        moved = {key: move(axes, named[key]) for key, axes in tables.items()}
+        return moved if isinstance(w, Mapping) else tuple(moved.values())
+
+    def _require_fit(self, key: Any, axes: Axes, x: Tensor) -> None:
+        if x.ndim < len(axes):
+            raise ShapeMismatch(f"weight {key!r} needs {len(axes)} axes, got {tuple(x.shape)}")
+        for axis, size in zip(axes, x.shape[x.ndim - len(axes) :], strict=True):
+            if not isinstance(axis, Fixed) and size != self.layers[axis.layer].group.n:
+                raise ShapeMismatch(
+                    f"weight {key!r} of shape {tuple(x.shape)} meets {axis.layer!r} with "
+                    f"{size} neurons, but {self.layers[axis.layer].group} acts there"
+                )
+
+
+def _items(tree: Any) -> Iterable[tuple[Any, Any]]:
+    """Return the (key, value) pairs of a dict or the numbered entries of a tuple."""
+    return tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+
+
+def _along(
+    x: Tensor,
+    position: int,
+    event_ndim: int,
+    axis: Into | OutOf,
+    factor: Callable[[Into | OutOf, Tensor], Tensor],
+) -> Tensor:
+    """Apply `factor` to x as rows (..., r, n), where n is the axis at `position` < 0."""
+    y = x.movedim(position, -1)
+    batch, rest, n = y.shape[: y.ndim - event_ndim], y.shape[y.ndim - event_ndim : -1], y.shape[-1]
+    z = factor(axis, y.reshape(*batch, math.prod(rest), n))
+    return z.reshape(*z.shape[:-2], *rest, n).movedim(-1, position)
