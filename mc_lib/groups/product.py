@@ -28,7 +28,7 @@ class ProductGroup:
 
     factors: tuple[Group, ...]
 
-    def entries(self, g: Sequence[Any]) -> tuple[Any, ...]:
+    def entries(self, g: Any) -> tuple[Any, ...]:
         """Return g as a tuple, after checking that it has one entry for each factor.
 
         Args:

@@ -1,0 +1,226 @@
+"""The minimum L⁻¹(0) of a linear network: its points, its components, their number.
+
+Write P_i = W_i ⋯ W_1 and A = Y X⁺ for the only linear map of zero loss. L⁻¹(0) is
+parametrised by P_1, ..., P_{l-1} (and, where a layer is wider than the input, by a free
+part of the next weight that does not meet the data). P_i can be any n_i × n matrix of
+full column rank n; where n_i = n that is an invertible matrix, and the sign of its
+determinant is what a continuous path cannot change.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mc_lib.errors import NotAMinimum, OutOfDomain, RankDeficient
+from mc_lib.groups.general_linear import GeneralLinear
+from mc_lib.networks import DeepLinear, Weights, partial_products
+from mc_lib.params import tolerance
+
+
+def require_minimum(net: DeepLinear, w: Weights, rtol: float | None = None) -> None:
+    """Refuse a point that is not on the minimum L⁻¹(0).
+
+    Args:
+        net: the network.
+        w: weights, batched or not.
+        rtol: the largest loss / ‖Y‖² that counts as zero; by default that of the dtype.
+
+    Raises:
+        NotAMinimum: with the relative loss and the tolerance.
+
+    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> require_minimum(DeepLinear(one, one, (1,)), (one, 2 * one))
+    Traceback (most recent call last):
+    ...
+    mc_lib.errors.NotAMinimum: relative loss 1 > 1e-16: not on the minimum
+    """
+    rtol = tolerance(net.X.dtype).zero_loss if rtol is None else rtol
+    loss = net.loss(w) / net.Y.square().sum()
+    if (loss > rtol).any():
+        raise NotAMinimum(f"relative loss {float(loss.max()):.3g} > {rtol:.3g}: not on the minimum")
+
+
+def count_components(net: DeepLinear) -> int:
+    """Return the number of connected components of L⁻¹(0).
+
+    It is 2ᵇ, b the number of hidden layers exactly as wide as the input (proved in the
+    book's appendix); all l − 1 of them give the 2^{l-1} of Corollary 4.2.
+
+    Args:
+        net: a network whose target map A = Y X⁺ has full column rank, widths ≥ n.
+
+    Returns:
+        The number of components.
+
+    Raises:
+        RankDeficient: A does not have full column rank, a layer is too narrow for it, or
+            zero loss is out of reach.
+
+    >>> X = torch.eye(3, dtype=torch.float64)
+    >>> count_components(DeepLinear(X, X, widths=(3, 3))), count_components(
+    ...     DeepLinear(X, X, widths=(3, 4))
+    ... )
+    (4, 2)
+    """
+    target_map(net)
+    return 2 ** len(signed_layers(net))
+
+
+def signed_layers(net: DeepLinear) -> tuple[int, ...]:
+    """Return the hidden layers i with n_i = n, where det P_i has a sign to keep.
+
+    Args:
+        net: the network.
+
+    Returns:
+        Their numbers, counted from 1.
+
+    >>> signed_layers(DeepLinear(torch.eye(2), torch.eye(2), widths=(2, 3, 2)))
+    (1, 3)
+    """
+    return tuple(i for i, h in enumerate(net.widths, start=1) if h == net.X.shape[0])
+
+
+def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
+    """Return the name of the component of L⁻¹(0) that holds w.
+
+    It is the tuple of the signs of det P_i, P_i = W_i ⋯ W_1, at the layers of
+    `signed_layers`: two minima are joined by a path of zero loss if and only if these
+    agree.
+
+    Args:
+        net: the network.
+        w: a point of L⁻¹(0), batched or not.
+
+    Returns:
+        Signs +1 and -1, shape (..., b).
+
+    Raises:
+        NotAMinimum: w has positive loss.
+        RankDeficient: as `count_components`.
+
+    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> component(DeepLinear(one, one, (1, 1)), (-one, one, -one))
+    tensor([-1, -1])
+    """
+    target_map(net)
+    require_minimum(net, w)
+    products = partial_products(w)
+    signs = [torch.linalg.slogdet(products[i - 1]).sign for i in signed_layers(net)]
+    batch = torch.broadcast_shapes(*(x.shape[:-2] for x in w))
+    if not signs:
+        return torch.ones(*batch, 0, dtype=torch.int64, device=net.X.device)
+    return torch.stack([s.expand(batch) for s in signs], dim=-1).to(torch.int64)
+
+
+def sample(
+    net: DeepLinear,
+    generator: torch.Generator,
+    batch: tuple[int, ...] = (),
+    *,
+    condition: float = 10.0,
+    signs: Sequence[int] | None = None,
+) -> Weights:
+    """Return random points of L⁻¹(0).
+
+    Each P_i = W_i ⋯ W_1 is a random n_i × n matrix of full column rank, of the given
+    condition number, and W_i = P_i P_{i-1}⁺ + Z_i (I − P_{i-1} P_{i-1}⁺) with a standard
+    normal Z_i / √n_{i-1}.
+
+    Args:
+        net: the network.
+        generator: the source of randomness.
+        batch: leading shape.
+        condition: condition number of P_1, ..., P_{l-1}.
+        signs: the component to sample from, as `component` names it; None samples all.
+
+    Returns:
+        Weights with leading shape `batch`.
+
+    Raises:
+        OutOfDomain: `signs` is not one of +1, -1 for each layer of `signed_layers`.
+        RankDeficient: as `count_components`.
+
+    >>> net = DeepLinear(torch.eye(2), torch.eye(2), widths=(2, 2))
+    >>> w = sample(net, torch.Generator().manual_seed(0), signs=(1, -1))
+    >>> component(net, w)
+    tensor([ 1, -1])
+    """
+    target = target_map(net)
+    n, layers = net.X.shape[0], signed_layers(net)
+    if signs is not None and (len(signs) != len(layers) or not set(signs) <= {1, -1}):
+        raise OutOfDomain(f"signs: one of +1, -1 for each of the layers {layers}, got {signs}")
+    chosen = dict(zip(layers, signs, strict=True)) if signs is not None else {}
+    products = [torch.eye(n, dtype=target.dtype, device=target.device).expand(*batch, n, n)]
+    for i, h in enumerate(net.widths, start=1):
+        square = GeneralLinear(n).sample(
+            generator, batch, condition=condition, component=chosen.get(i), dtype=target.dtype
+        )
+        products.append(square if h == n else _frame(h, square, generator))
+    products.append(target.expand(*batch, *target.shape))
+    return tuple(
+        _weight_between(before, after, generator)
+        for before, after in zip(products, products[1:], strict=False)
+    )
+
+
+def target_map(net: DeepLinear) -> Float[Tensor, "m n"]:
+    """Return A = Y X⁺, the only linear map of zero loss.
+
+    Args:
+        net: the network.
+
+    Returns:
+        Shape (m, n).
+
+    Raises:
+        RankDeficient: zero loss is out of reach, A does not have full column rank n, or
+            a hidden layer is narrower than n.
+
+    >>> target_map(DeepLinear(2 * torch.eye(1), torch.eye(1), widths=(1,)))
+    tensor([[0.5000]])
+    """
+    n, shape = net.X.shape[0], f"{net.Y.shape[0]} × {net.X.shape[0]}"
+    target = torch.linalg.lstsq(net.X.mT, net.Y.mT).solution.mT
+    tol = tolerance(target.dtype)
+    miss = float((net.Y - target @ net.X).square().sum() / net.Y.square().sum())
+    if not miss <= tol.zero_loss:
+        raise RankDeficient(
+            f"zero loss is out of reach: the best linear map leaves relative loss {miss:.3g}"
+        )
+    rank = int(torch.linalg.matrix_rank(target, rtol=tol.rank))
+    if rank < n:
+        raise RankDeficient(f"the target map A = Y X⁺ ({shape}) has rank {rank}, not {n}")
+    if min(net.widths) < n:
+        raise RankDeficient(f"a hidden width of {net.widths} is below the rank {n} of A = Y X⁺")
+    return target
+
+
+def _frame(
+    h: int, square: Float[Tensor, "*batch n n"], generator: torch.Generator
+) -> Float[Tensor, "*batch h n"]:
+    """Return an h × n matrix with the singular values of `square`, in a random position."""
+    *batch, n, _ = square.shape
+    normal = torch.randn(
+        *batch, h, n, generator=generator, dtype=square.dtype, device=square.device
+    )
+    return torch.linalg.qr(normal).Q @ square
+
+
+def _weight_between(
+    before: Float[Tensor, "*batch a n"],
+    after: Float[Tensor, "*batch b n"],
+    generator: torch.Generator,
+) -> Float[Tensor, "*batch b a"]:
+    """Return a random W with W P_{i-1} = P_i, for P_{i-1} of full column rank."""
+    a, n = before.shape[-2:]
+    if a == n:
+        return GeneralLinear(n).right_inverse(after, before)
+    q, r = torch.linalg.qr(before)
+    determined = torch.linalg.solve_triangular(r, after, upper=True, left=False) @ q.mT
+    z = torch.randn(
+        *after.shape[:-1], a, generator=generator, dtype=after.dtype, device=after.device
+    )
+    return determined + (z - z @ q @ q.mT) / a**0.5
