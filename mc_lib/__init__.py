@@ -1,7 +1,7 @@
 """Parameter-space symmetry and mode connectivity: act, connect, measure, bound."""
 
 from mc_lib import figures, minima
-from mc_lib.claims import check
+from mc_lib.claims import check, claims_table
 from mc_lib.errors import (
     CheckFailed,
     DtypeMismatch,
@@ -46,6 +46,7 @@ __all__ = [
     "ShapeMismatch",
     "Symmetry",
     "check",
+    "claims_table",
     "component",
     "count_components",
     "distance",

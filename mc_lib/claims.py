@@ -1,5 +1,6 @@
 """Claims that can fail: each is compared, printed, recorded, and raised when broken."""
 
+import html
 import json
 import math
 import os
@@ -33,6 +34,44 @@ class Claim:
         return f"✗ {self.statement}: {self.what} (measured {_show(self.measured)}, not {bound})"
 
 
+@dataclass(frozen=True)
+class ClaimsTable:
+    """Claims as a table, which a notebook shows as HTML."""
+
+    claims: tuple[Claim, ...]
+
+    def __repr__(self) -> str:
+        return f"ClaimsTable of {len(self.claims)} claims"
+
+    def _repr_html_(self) -> str:
+        names = ("statement", "checked", "bound", "cases", "holds")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        body = "\n".join(f"<tr>{_cells(claim)}</tr>" for claim in self.claims)
+        return f'<table class="table claims"><tr>{head}</tr>\n{body}\n</table>'
+
+
+def _cells(claim: Claim) -> str:
+    bound = f"{claim.relation} {_show(claim.reference)}"
+    mark = "✓" if claim.holds else "✗"
+    values = (claim.statement, claim.what, bound, claim.cases, mark)
+    return "".join(f"<td>{html.escape(str(value))}</td>" for value in values)
+
+
+_log: list[Claim] = []  # every claim that this process has checked, in order
+
+
+def claims_table() -> ClaimsTable:
+    """Return all claims checked so far in this process: in a notebook, the chapter's.
+
+    Returns:
+        The table, one row a claim.
+
+    >>> isinstance(claims_table(), ClaimsTable)
+    True
+    """
+    return ClaimsTable(tuple(_log))
+
+
 def check(
     statement: str,
     what: str,
@@ -52,7 +91,8 @@ def check(
     Args:
         statement: the number of the statement in the paper, such as "Prop 4.1".
         what: what is being compared, in words.
-        measured: a number, or for `equals` any JSON value; a tensor of one entry is one.
+        measured: a number, or for `equals` any JSON value; a tensor of one entry counts
+            as a number, any other as a list.
         at_most: passes when measured ≤ at_most.
         at_least: passes when measured ≥ at_least.
         equals: passes when measured == equals.
@@ -60,7 +100,8 @@ def check(
 
     Raises:
         CheckFailed: the comparison fails; NaN fails every comparison.
-        OutOfDomain: not exactly one of at_most, at_least, equals was given, or cases < 1.
+        OutOfDomain: not exactly one of at_most, at_least, equals was given, cases < 1, or
+            `measured` is no number where one is compared by size.
 
     >>> check("Cor 4.2", "components for l = 3", measured=4, equals=2**2)
     ✓ Cor 4.2: components for l = 3 (= 4)
@@ -77,13 +118,16 @@ def check(
             f"got {bounds} and cases = {cases}"
         )
     relation, reference = given[0]
-    value = measured.item() if hasattr(measured, "item") else measured
+    value, reference = _plain(measured), _plain(reference)
+    if relation != "=" and not isinstance(value, int | float):
+        raise OutOfDomain(f"{statement}: {relation} compares numbers, got {value!r}")
     holds = {
         "≤": lambda: value <= reference,
         "≥": lambda: value >= reference,
         "=": lambda: value == reference,
     }[relation]()
     claim = Claim(statement, what, relation, value, reference, cases, bool(holds))
+    _log.append(claim)
     _record(claim)
     if not claim.holds:
         raise CheckFailed(str(claim))
@@ -94,10 +138,17 @@ def _show(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def _plain(value: Any) -> Any:
+    if not hasattr(value, "tolist"):
+        return value
+    return value.item() if math.prod(value.shape) == 1 else value.tolist()
+
+
 def _record(claim: Claim) -> None:
     if RECORDS in os.environ:
         entry = asdict(claim)
-        if isinstance(entry["measured"], float) and not math.isfinite(entry["measured"]):
-            entry["measured"] = str(entry["measured"])  # JSON has no NaN
+        for key in ("measured", "reference"):
+            if isinstance(entry[key], float) and not math.isfinite(entry[key]):
+                entry[key] = str(entry[key])  # JSON has no NaN
         with (Path(os.environ[RECORDS]) / "claims.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -1,12 +1,15 @@
 """The book's figures: arrays in, matplotlib figures out; one style, one colour a meaning."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from torch import Tensor
 
 from mc_lib.claims import RECORDS
@@ -21,8 +24,10 @@ COMPONENT = {
     (-1, -1): "#CC79A7",
 }
 
+VIEW = (24, -62)  # elevation and azimuth of the 3-d figures, in degrees
+
 STYLE: Any = {
-    "figure.figsize": (6.0, 4.5),
+    "figure.figsize": (6.0, 4.8),
     "figure.dpi": 144,
     "savefig.dpi": 144,
     "font.size": 10,
@@ -40,47 +45,51 @@ def sheets(w: tuple[Tensor, Tensor, Tensor], signs: Tensor) -> Figure:
         signs: the component of each sheet, shape (s, 2).
 
     Returns:
-        The figure: axes W_1, W_2 and W_3, one surface and one legend entry a sheet.
+        The figure: axes W_1, W_2 and W_3, one surface a sheet.
 
     Raises:
         ShapeMismatch: the weights are not 1 × 1, or the sheets and signs do not match.
 
-    >>> import torch
     >>> one = torch.ones(1, 2, 2, 1, 1)
     >>> len(sheets((one, one, one), torch.tensor([[1, 1]])).axes[0].collections)
-    2
+    1
     """
     shapes = {tuple(x.shape) for x in w}
-    if len(w) != 3 or len(shapes) != 1 or w[0].shape[3:] != (1, 1) or len(signs) != len(w[0]):
+    if len(w) != 3 or len(shapes) != 1 or w[0].shape[3:] != (1, 1) or signs.shape != (len(w[0]), 2):
         raise ShapeMismatch(
             f"expected three weights of shape (s, p, q, 1, 1) and s pairs of signs, "
             f"got {[tuple(x.shape) for x in w]} and {tuple(signs.shape)}"
         )
+    if not (signs.abs() == 1).all():
+        raise ShapeMismatch(f"expected pairs of signs +1, -1, got {signs.tolist()}")
     with plt.rc_context(STYLE):
         figure = plt.figure()
-        axes = figure.add_subplot(projection="3d")
-        for i, pair in enumerate(signs.tolist()):
-            surface = [x[i, ..., 0, 0].numpy() for x in w]
-            axes.plot_surface(*surface, color=COMPONENT[tuple(pair)], alpha=0.85, linewidth=0)
+        axes: Any = figure.add_axes((0.0, 0.0, 1.0, 0.92), projection="3d", computed_zorder=False)
+        for i in _far_to_near(w):
+            surface = [x[i, ..., 0, 0].numpy(force=True) for x in w]
+            colour = COMPONENT[tuple(signs[i].tolist())]
+            axes.plot_surface(*surface, color=colour, edgecolor="white", linewidth=0.1)
         axes.set(xlabel="$W_1$", ylabel="$W_2$", zlabel="$W_3$")
-        axes.view_init(elev=22, azim=-52)
-        _legend(axes, signs)
+        axes.view_init(*VIEW)
+        axes.set_box_aspect((1, 1, 0.8), zoom=0.92)
+        handles = [Patch(color=COMPONENT[pair], label=_mark(pair)) for pair in COMPONENT]
+        figure.legend(
+            handles=handles, title="signs of $W_1$ and $W_2W_1$", ncols=4, loc="upper center"
+        )
         return figure
 
 
-def _legend(axes: Any, signs: Tensor) -> None:
-    """Name the sheets by the signs of det P_1 and det P_2."""
-    mark = {1: "+", -1: "−"}
-    for pair in signs.tolist():
-        axes.scatter(
-            [],
-            [],
-            [],
-            marker="s",
-            color=COMPONENT[tuple(pair)],
-            label=f"({mark[pair[0]]}, {mark[pair[1]]})",
-        )
-    axes.legend(title="signs of\n$W_1, W_2W_1$", loc="center left", bbox_to_anchor=(1.05, 0.5))
+def _far_to_near(w: tuple[Tensor, Tensor, Tensor]) -> list[int]:
+    """Return the order in which to paint the sheets: matplotlib hides nothing by itself."""
+    elevation, azimuth = (math.radians(angle) for angle in VIEW)
+    eye = (math.cos(azimuth), math.sin(azimuth), math.tan(elevation))
+    centres = [x.flatten(1).mean(1) for x in w]
+    depth = sum(e * c / c.abs().max() for e, c in zip(eye, centres, strict=True))
+    return torch.as_tensor(depth).argsort().tolist()
+
+
+def _mark(pair: tuple[int, int]) -> str:
+    return "({}, {})".format(*("+" if sign > 0 else "−" for sign in pair))
 
 
 def save(figure: Figure, name: str, **arrays: Tensor | np.ndarray) -> None:
@@ -103,5 +112,7 @@ def save(figure: Figure, name: str, **arrays: Tensor | np.ndarray) -> None:
     with plt.rc_context(STYLE):
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, bbox_inches="tight")
         figure.savefig(folder / f"{name}.png", bbox_inches="tight")
-    values: Any = {key: np.asarray(value) for key, value in arrays.items()}
+    values: Any = {
+        key: x.numpy(force=True) if isinstance(x, Tensor) else x for key, x in arrays.items()
+    }
     np.savez_compressed(folder / f"{name}.npz", **values)

@@ -55,6 +55,32 @@ class DeepLinear:
                 f"{self.X.shape[0]}: some inputs are never seen"
             )
 
+    @classmethod
+    def square(
+        cls, depth: int, width: int, generator: torch.Generator, *, condition: float = 10.0
+    ) -> "DeepLinear":
+        """Return a network of Section 4.1: all matrices h × h, X and Y random invertible.
+
+        Args:
+            depth: the number l ≥ 2 of weight matrices.
+            width: h ≥ 1.
+            generator: the source of randomness.
+            condition: condition number of X and of Y.
+
+        Returns:
+            A network in float64.
+
+        Raises:
+            OutOfDomain: depth < 2, width < 1, or an impossible condition number.
+
+        >>> DeepLinear.square(3, 4, torch.Generator().manual_seed(0)).sizes
+        (4, 4, 4, 4)
+        """
+        if depth < 2:
+            raise OutOfDomain(f"a network with a hidden layer has depth ≥ 2, got {depth}")
+        x, y = GeneralLinear(width).sample(generator, (2,), condition=condition)
+        return cls(x, y, (width,) * (depth - 1))
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """The widths of all layers, (n_0, n_1, ..., n_l): input, hidden, output."""
@@ -84,10 +110,18 @@ class DeepLinear:
         >>> DeepLinear(torch.eye(1), torch.eye(1), (1,)).require_weights((torch.eye(1),) * 2)
         """
         want = [(out, into) for into, out in zip(self.sizes, self.sizes[1:], strict=False)]
-        got = [tuple(x.shape) for x in w] if isinstance(w, tuple) else type(w).__name__
-        if not isinstance(w, tuple) or [shape[-2:] for shape in got] != want:
-            raise ShapeMismatch(f"expected a tuple of weights of shapes {want}, got {got}")
+        if not isinstance(w, tuple):
+            raise ShapeMismatch(
+                f"expected a tuple of weights of shapes {want}, got {type(w).__name__}"
+            )
         require_tensors([self.X, *w], "X and the weights")
+        got = [tuple(x.shape) for x in w]
+        if [shape[-2:] for shape in got] != want:
+            raise ShapeMismatch(f"expected a tuple of weights of shapes {want}, got {got}")
+        try:
+            torch.broadcast_shapes(*(shape[:-2] for shape in got))
+        except RuntimeError:
+            raise ShapeMismatch(f"the batch dimensions of {got} do not broadcast") from None
 
     def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
         """Return W_l ⋯ W_1 X.

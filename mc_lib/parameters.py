@@ -81,7 +81,7 @@ def number(name: str, value: Any, *, at_least: float, at_most: float | None = No
         ParameterError: not a number (YAML reads 1e-3 as a text: write 1.0e-3), NaN, or
             out of range.
 
-    >>> number("extent", 3, at_least=1)
+    >>> number("extent", 3, at_least=1.0)
     3.0
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -93,7 +93,9 @@ def number(name: str, value: Any, *, at_least: float, at_most: float | None = No
     return float(value)
 
 
-def _require_range(name: str, value: float, low: float, high: float | None) -> None:
+def _require_range(
+    name: str, value: int | float, low: int | float, high: int | float | None
+) -> None:
     if not (low <= value and (value <= high if high is not None else value < float("inf"))):
         top = "" if high is None else f" and at most {high}"
         raise ParameterError(f"{name} = {value}: expected at least {low}{top}")

@@ -17,7 +17,7 @@ from torch import Tensor
 from mc_lib.errors import DtypeMismatch, NotSymmetric, OutOfDomain, ShapeMismatch
 from mc_lib.groups.base import Element, Group
 from mc_lib.groups.product import ProductGroup
-from mc_lib.params import Point, require_point
+from mc_lib.params import Point, require_point, require_tensors
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ class Fixed:
 
 Axis = Into | OutOf | Fixed
 Axes = tuple[Axis, ...]
+Factor = Callable[[Into | OutOf, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,9 @@ class Symmetry:
         (tensor([[1.]]), tensor([[1.]]))
         """
         entries = dict(zip(self.layers, self.group.entries(g), strict=True))
-        for name, layer in self.layers.items():
-            layer.group.admit(entries[name])
+        read = {axis for _, axes in _items(self.weights) for axis in axes}
+        for name, layer in self.layers.items():  # right_inverse tells singular entries
+            (layer.group.admit if OutOf(name) in read else layer.group.require)(entries[name])
         outs = {name: layer.out(entries[name]) for name, layer in self.layers.items()}
 
         def factor(axis: Into | OutOf, rows: Tensor) -> Tensor:
@@ -211,6 +213,7 @@ class Symmetry:
             The tangent vector, in the form of w; linear in m and in w.
 
         Raises:
+            ShapeMismatch: m or w does not fit the table.
             McLibError: as `act`; also where a layer's group is discrete.
 
         >>> from mc_lib.groups import GeneralLinear
@@ -219,6 +222,11 @@ class Symmetry:
         (tensor([[6.]]), tensor([[-10.]]))
         """
         entries = dict(zip(self.layers, self.group.entries(m), strict=True))
+        for group, x in zip(self.group.factors, entries.values(), strict=True):
+            what, shape = f"an element of the Lie algebra of {group}", _shape(group)
+            require_tensors([x], what)
+            if x.shape[-len(shape) :] != shape:
+                raise ShapeMismatch(f"{what}: its last dims are {shape}, got {tuple(x.shape)}")
 
         def rate(axis: Into | OutOf, rows: Tensor) -> Tensor:
             layer = self.layers[axis.layer]
@@ -227,14 +235,11 @@ class Symmetry:
             return -layer.degree * layer.group.right_tangent(rows, entries[axis.layer])
 
         def summed(axes: Axes, x: Tensor) -> Tensor:
-            return sum(
-                (
-                    _along(x, position - len(axes), len(axes), axis, rate)
-                    for position, axis in enumerate(axes)
-                    if not isinstance(axis, Fixed)
-                ),
-                start=torch.zeros_like(x),
-            )
+            total = torch.zeros_like(x)
+            for position, axis in enumerate(axes):
+                if not isinstance(axis, Fixed):
+                    total = total + _along(x, position - len(axes), len(axes), axis, rate)
+            return total
 
         return self._map(summed, w, entries)
 
@@ -250,15 +255,20 @@ class Symmetry:
                 f"the symmetry acts on the weights {list(tables)}, the point has {list(named)}"
             )
         first = next(iter(named.values()))
+        batches = [tuple(x.shape[: x.ndim - len(tables[key])]) for key, x in named.items()]
         for name, e in entries.items():
-            same = e.dtype == first.dtype or not e.is_floating_point()
-            if not same or e.device != first.device:
+            batches.append(tuple(e.shape[: e.ndim - len(_shape(self.layers[name].group))]))
+            if (e.is_floating_point() and e.dtype != first.dtype) or e.device != first.device:
                 raise DtypeMismatch(
                     f"{name}: the group entry is {e.dtype} on {e.device}, the weights are "
                     f"{first.dtype} on {first.device}; convert one of them"
                 )
         for key, axes in tables.items():
             self._require_fit(key, axes, named[key])
+        try:
+            torch.broadcast_shapes(*batches)
+        except RuntimeError:
+            raise ShapeMismatch(f"batches {sorted(set(batches))} do not broadcast") from None
         moved = {key: move(axes, named[key]) for key, axes in tables.items()}
         return moved if isinstance(w, Mapping) else tuple(moved.values())
 
@@ -273,20 +283,18 @@ class Symmetry:
                 )
 
 
+def _shape(group: Group) -> tuple[int, ...]:
+    return tuple(group.identity(device="meta").shape)
+
+
 def _items(tree: Any) -> Iterable[tuple[Any, Any]]:
     """Return the (key, value) pairs of a dict or the numbered entries of a tuple."""
     return tree.items() if isinstance(tree, Mapping) else enumerate(tree)
 
 
-def _along(
-    x: Tensor,
-    position: int,
-    event_ndim: int,
-    axis: Into | OutOf,
-    factor: Callable[[Into | OutOf, Tensor], Tensor],
-) -> Tensor:
+def _along(x: Tensor, position: int, rank: int, axis: Into | OutOf, factor: Factor) -> Tensor:
     """Apply `factor` to x as rows (..., r, n), where n is the axis at `position` < 0."""
     y = x.movedim(position, -1)
-    batch, rest, n = y.shape[: y.ndim - event_ndim], y.shape[y.ndim - event_ndim : -1], y.shape[-1]
+    batch, rest, n = y.shape[: y.ndim - rank], y.shape[y.ndim - rank : -1], y.shape[-1]
     z = factor(axis, y.reshape(*batch, math.prod(rest), n))
     return z.reshape(*z.shape[:-2], *rest, n).movedim(-1, position)

@@ -11,6 +11,7 @@ from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.groups.product import Elements
 from mc_lib.minima.linear import component, require_minimum, target_map
 from mc_lib.networks import DeepLinear, Weights
+from mc_lib.params import require_tensors
 
 
 def from_group(net: DeepLinear, g: Elements) -> Weights:
@@ -29,6 +30,7 @@ def from_group(net: DeepLinear, g: Elements) -> Weights:
         ShapeMismatch: the network is not square, or g does not have l − 1 entries.
         RankDeficient: Y is singular.
         NotInGroup: an entry of g is singular.
+        DtypeMismatch: g is not of the dtype and device of X.
 
     >>> two, six = torch.tensor([[2.0]]), torch.tensor([[6.0]])
     >>> from_group(DeepLinear(torch.eye(1), six, (1,)), (two,))
@@ -36,6 +38,7 @@ def from_group(net: DeepLinear, g: Elements) -> Weights:
     """
     _require_square(net)
     group, entries = GeneralLinear(net.widths[0]), net.symmetry.group.entries(g)
+    require_tensors([net.X, *entries], "X and g")
     last = net.Y
     for gi in entries:
         group.require(gi)

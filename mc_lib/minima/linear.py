@@ -34,12 +34,15 @@ def require_minimum(net: DeepLinear, w: Weights, rtol: float | None = None) -> N
     >>> require_minimum(DeepLinear(one, one, (1,)), (one, 2 * one))
     Traceback (most recent call last):
     ...
-    mc_lib.errors.NotAMinimum: relative loss 1 > 1e-16: not on the minimum
+    mc_lib.errors.NotAMinimum: loss 1 is above 1e-16 = 1e-16 ‖Y‖²: not on the minimum
     """
     rtol = tolerance(net.X.dtype).zero_loss if rtol is None else rtol
-    loss = net.loss(w) / net.Y.square().sum()
-    if (loss > rtol).any():
-        raise NotAMinimum(f"relative loss {float(loss.max()):.3g} > {rtol:.3g}: not on the minimum")
+    loss, zero = net.loss(w), float(rtol * net.Y.square().sum())
+    if (loss > zero).any():
+        raise NotAMinimum(
+            f"loss {float(loss.max()):.3g} is above {zero:.3g} = {rtol:.3g} ‖Y‖²: "
+            "not on the minimum"
+        )
 
 
 def count_components(net: DeepLinear) -> int:
@@ -99,7 +102,7 @@ def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
 
     Raises:
         NotAMinimum: w has positive loss.
-        RankDeficient: as `count_components`.
+        RankDeficient: as `count_components`; also where rounding leaves some P_i singular.
 
     >>> one = torch.eye(1, dtype=torch.float64)
     >>> component(DeepLinear(one, one, (1, 1)), (-one, one, -one))
@@ -109,6 +112,9 @@ def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
     require_minimum(net, w)
     products = partial_products(w)
     signs = [torch.linalg.slogdet(products[i - 1]).sign for i in signed_layers(net)]
+    for i, sign in zip(signed_layers(net), signs, strict=True):
+        if (sign == 0).any():
+            raise RankDeficient(f"W_{i} ⋯ W_1 is singular within rounding: det has no sign")
     batch = torch.broadcast_shapes(*(x.shape[:-2] for x in w))
     if not signs:
         return torch.ones(*batch, 0, dtype=torch.int64, device=net.X.device)
@@ -185,10 +191,10 @@ def target_map(net: DeepLinear) -> Float[Tensor, "m n"]:
     n, shape = net.X.shape[0], f"{net.Y.shape[0]} × {net.X.shape[0]}"
     target = torch.linalg.lstsq(net.X.mT, net.Y.mT).solution.mT
     tol = tolerance(target.dtype)
-    miss = float((net.Y - target @ net.X).square().sum() / net.Y.square().sum())
-    if not miss <= tol.zero_loss:
+    loss, size = float((net.Y - target @ net.X).square().sum()), float(net.Y.square().sum())
+    if loss > tol.zero_loss * size:
         raise RankDeficient(
-            f"zero loss is out of reach: the best linear map leaves relative loss {miss:.3g}"
+            f"zero loss is out of reach: the best linear map leaves {loss:.3g} of ‖Y‖² = {size:.3g}"
         )
     rank = int(torch.linalg.matrix_rank(target, rtol=tol.rank))
     if rank < n:

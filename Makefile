@@ -1,0 +1,46 @@
+# Two commands matter: `make book` and `make test`. Both set up .venv by themselves.
+PYTHON ?= python3
+PROFILE ?= paper
+BIN = .venv/bin
+RUN = $(BIN)/python -m
+CHECK = _build/check
+
+.PHONY: book test test-long chapter chapters bench mutate lock clean environment
+
+book: environment
+	@$(RUN) book.pipeline.build --profile $(PROFILE)
+
+test: environment
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/zizmor --quiet --offline --no-progress .github
+	@$(RUN) pytest
+	@MC_LIB_PLAIN=1 $(RUN) pytest -p no:cacheprovider
+	@rm -rf $(CHECK) && mkdir -p $(CHECK)
+	@MC_LIB_RECORDS=$(CURDIR)/$(CHECK) $(RUN) pytest --override-ini addopts=-q -W default \
+	  --nbval --nbval-current-env --nbval-cell-timeout 300 book
+	@$(RUN) book.pipeline.compare $(CHECK)/figures book/reference
+	@echo "test: style, types, library, bad input, chapters and figures all passed"
+
+# ten thousand random examples a law, and the coverage of the library
+test-long: environment
+	@MC_LIB_HYPOTHESIS=long $(RUN) pytest --cov --cov-report=term-missing --cov-fail-under=95
+
+# one chapter with other parameters: make chapter CHAPTER=04-connected-components SET="seed=1"
+chapter: environment
+	@$(RUN) book.pipeline.execute --profile $(PROFILE) "$(CHAPTER)" "_build/runs/$(CHAPTER)" $(SET)
+
+# execute all chapters with the paper's settings and commit what they show
+chapters: environment
+	@$(RUN) book.pipeline.build --profile paper
+	@$(RUN) book.pipeline.adopt
+
+lock: environment
+	@$(RUN) book.pipeline.lock
+
+environment:
+	@$(PYTHON) book/pipeline/environment.py
+
+clean:
+	rm -rf _build .snakemake .venv

@@ -1,0 +1,95 @@
+"""The committed chapters: executed, in order, readable, and in step with the profiles."""
+
+import json
+
+import nbformat
+import pytest
+
+from book.pipeline import profiles
+
+CHAPTERS = profiles.chapters()
+PROFILES = [path.stem for path in (profiles.ROOT / "params").glob("*.yaml")]
+
+
+@pytest.fixture(params=CHAPTERS.values(), ids=CHAPTERS.keys())
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_the_book_has_chapters():
+    assert list(CHAPTERS) == sorted(CHAPTERS)
+    assert "04-connected-components" in CHAPTERS
+
+
+def test_every_notebook_in_the_book_is_a_chapter():
+    assert set((profiles.ROOT / "book").glob("*.ipynb")) == set(CHAPTERS.values())
+
+
+def test_every_code_cell_was_executed_in_order(notebook):
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_no_output_is_an_error_or_a_warning(notebook):
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", cell.source
+
+
+def test_every_figure_has_alt_text_a_caption_and_a_name(notebook):
+    for cell in code_cells(notebook):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            meta = cell.metadata["mystnb"]
+            assert len(meta["image"]["alt"]) > 40
+            assert len(meta["figure"]["caption"]) > 80
+            assert meta["figure"]["name"]
+
+
+def test_every_figure_has_reference_arrays(notebook):
+    names = [
+        cell.metadata["mystnb"]["figure"]["name"]
+        for cell in code_cells(notebook)
+        if "mystnb" in cell.metadata
+    ]
+    assert [n for n in names if not (profiles.ROOT / f"book/reference/{n}.npz").exists()] == []
+
+
+def test_cells_are_short_and_prose_outweighs_code(notebook):
+    code = [cell.source for cell in code_cells(notebook)]
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    for source in code:
+        assert len(source.splitlines()) <= 15, source
+        assert max(map(len, source.splitlines())) <= 90, source
+    assert sum(map(len, prose)) >= 1.5 * sum(map(len, code))
+
+
+def test_the_overview_is_short(notebook):
+    text = next(c.source for c in notebook.cells if "Overview" in c.source)
+    overview = text.split("Overview", 1)[1].strip()
+    assert len(overview.split()) <= 120
+
+
+def test_the_committed_notebook_bears_no_trace_of_a_run(notebook):
+    text = json.dumps(notebook)
+    for trace in ("papermill", "/home/", "/root/", "/work/", "/tmp/"):
+        assert trace not in text
+    assert not any("injected-parameters" in c.metadata.get("tags", []) for c in notebook.cells)
+
+
+def test_every_chapter_has_a_seed():
+    for path in CHAPTERS.values():
+        assert profiles.defaults(path)["seed"] == 0
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_is_valid(name):
+    assert set(profiles.profile(name)) <= set(CHAPTERS)
+
+
+def test_the_paper_profile_leaves_the_papers_settings_alone():
+    assert profiles.profile("paper") == {}

@@ -1,0 +1,233 @@
+"""The pipeline refuses what papermill would let pass, and leaves nothing half-written."""
+
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import numpy as np
+import pytest
+
+from book.pipeline import compare, environment, execute, profiles, publish
+from mc_lib import ParameterError
+
+CHAPTER = "04-connected-components"
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A book with one tiny chapter."""
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nparts:\n- chapters:\n  - file: book/01-tiny\n"
+    )
+    (tmp_path / "book").mkdir()
+    (tmp_path / "params").mkdir()
+    write_chapter(tmp_path, "seed = 0\nscale = 1.0\nname = 'a'\nsizes = [1, 2]", "print(seed)")
+    return tmp_path
+
+
+def write_chapter(root, parameters, body):
+    cells = [nbformat.v4.new_code_cell(source) for source in (parameters, body)]
+    cells[0].metadata["tags"] = ["parameters"]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, root / "book" / "01-tiny.ipynb")
+
+
+def test_chapters_are_found_at_every_depth_of_the_table_of_contents(book):
+    assert profiles.chapters(book) == {"01-tiny": book / "book" / "01-tiny.ipynb"}
+
+
+def test_defaults_are_read_from_the_parameters_cell(book):
+    found = profiles.defaults(book / "book" / "01-tiny.ipynb")
+    assert found == {"seed": 0, "scale": 1.0, "name": "a", "sizes": [1, 2]}
+
+
+def test_a_profile_gives_its_values(book):
+    (book / "params" / "mine.yaml").write_text("01-tiny: {seed: 3, scale: 2}")
+    assert profiles.profile("mine", book) == {"01-tiny": {"seed": 3, "scale": 2}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("01-tiny: {sede: 3}", "01-tiny: unknown parameter 'sede'; it has seed, scale, name"),
+        ("02-none: {seed: 3}", "unknown chapter '02-none'; there are 01-tiny"),
+        ("01-tiny: {seed: false}", "seed = False: expected int, such as 0, got bool"),
+        ("01-tiny: {seed: '3'}", "seed = '3': expected int, such as 0, got str"),
+        ("01-tiny: {scale: 1e-3}", "scale = '1e-3': expected float.*write 1.0e-3, not 1e-3"),
+        ("01-tiny: {sizes: 3}", r"sizes = 3: expected list, such as \[1, 2\], got int"),
+        ("01-tiny: 3", "expected chapter: {parameter: value}"),
+        ("01-tiny: {seed: [", "not valid YAML"),
+    ],
+)
+def test_a_wrong_profile_is_refused(book, text, message):
+    (book / "params" / "mine.yaml").write_text(text)
+    with pytest.raises(ParameterError, match=message):
+        profiles.profile("mine", book)
+
+
+def test_an_unknown_profile_is_refused_and_the_known_ones_named():
+    with pytest.raises(ParameterError, match="unknown profile 'huge'; there are .*paper, quick"):
+        profiles.profile("huge")
+
+
+@pytest.mark.parametrize("cell", ["seed = 1 + 1", "print(1)", "import math"])
+def test_parameters_are_literal_assignments(book, cell):
+    write_chapter(book, cell, "")
+    with pytest.raises((ParameterError, ValueError)):
+        profiles.defaults(book / "book" / "01-tiny.ipynb")
+
+
+def test_settings_of_the_command_line_are_typed():
+    values = profiles.parse(["seed=3", "sizes=[1, 2]", "scale=0.5", "flag=false"])
+    assert values == {"seed": 3, "sizes": [1, 2], "scale": 0.5, "flag": False}
+
+
+@pytest.mark.parametrize("text", ["seed", "=3", "seed=["])
+def test_a_setting_without_name_or_value_is_refused(text):
+    with pytest.raises(ParameterError, match="write parameter=value|is not a value"):
+        profiles.parse([text])
+
+
+def test_a_chapter_is_executed_with_its_records(book):
+    claim = 'import mc_lib as mc\nmc.check("Prop 0", "seed", seed, equals=7)'
+    write_chapter(book, "seed = 0", claim)
+    out = book / "out" / "tiny"
+    execute.execute(book / "book" / "01-tiny.ipynb", out, {"seed": 7})
+    assert "✓ Prop 0: seed (= 7)" in out.with_suffix(".ipynb").read_text()
+    record = json.loads((out.with_suffix(".records") / "claims.jsonl").read_text())
+    assert (record["statement"], record["measured"], record["holds"]) == ("Prop 0", 7, True)
+    assert sorted(p.name for p in out.parent.iterdir()) == ["tiny.ipynb", "tiny.records"]
+
+
+def test_a_chapter_that_raises_leaves_no_result(book):
+    from papermill import PapermillExecutionError
+
+    write_chapter(book, "seed = 0", "raise RuntimeError('broken')")
+    out = book / "out" / "tiny"
+    out.parent.mkdir()
+    out.with_suffix(".ipynb").write_text("an older result")
+    with pytest.raises(PapermillExecutionError, match="broken"):
+        execute.execute(book / "book" / "01-tiny.ipynb", out, {})
+    assert [p.name for p in out.parent.iterdir()] == ["tiny.failed.ipynb"]
+    assert "MC_LIB_RECORDS" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["05-none", "out"], "error: unknown chapter '05-none'; there are 04-conn"),
+        ([CHAPTER, "out", "sede=1"], "error: 04-connected-components: unknown parameter 'sede'"),
+        ([CHAPTER, "out", "seed=false"], "expected int, such as 0, got bool"),
+        ([CHAPTER, "out", "--profile", "huge"], "error: unknown profile 'huge'"),
+    ],
+)
+def test_a_wrong_command_stops_with_one_line(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert execute.main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert len(printed.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def save(folder, **figures):
+    folder.mkdir()
+    for name, arrays in figures.items():
+        np.savez(folder / f"{name}.npz", **arrays)
+
+
+def test_equal_figures_have_no_differences(tmp_path):
+    save(tmp_path / "a", f={"x": np.arange(3.0)})
+    save(tmp_path / "b", f={"x": np.arange(3.0) * (1 + 1e-8)})
+    assert compare.differences(tmp_path / "a", tmp_path / "b") == []
+    assert compare.main([str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "message"),
+    [
+        ({}, {"f": {"x": np.ones(2)}}, "not drawn by this run"),
+        ({"f": {"x": np.ones(2)}}, {}, "drawn, but not in"),
+        ({"f": {"x": np.ones(2)}}, {"f": {"y": np.ones(2)}}, r"arrays \['x'\], not \['y'\]"),
+        ({"f": {"x": np.ones(2)}}, {"f": {"x": np.ones(3)}}, r"shape \(2,\), not \(3,\)"),
+        ({"f": {"x": np.ones(2)}}, {"f": {"x": np.array([1, 1.25])}}, "differs by up to 0.25"),
+        ({"f": {"x": np.array([np.nan])}}, {"f": {"x": np.ones(1)}}, "differs by up to nan"),
+    ],
+)
+def test_different_figures_are_told_apart(tmp_path, ours, theirs, message, capsys):
+    import re
+
+    save(tmp_path / "a", **ours)
+    save(tmp_path / "b", **theirs)
+    (line,) = compare.differences(tmp_path / "a", tmp_path / "b")
+    assert re.search(message, line)
+    assert compare.main([str(tmp_path / "a"), str(tmp_path / "b")]) == 1
+    assert line in capsys.readouterr().err
+
+
+def test_an_old_python_is_told_what_is_needed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
+    assert environment.main() == 2
+    assert "error: Python 3.11 or newer is needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("... NewConnectionError: failed", "is there a network?"),
+        ("ERROR: No matching distribution for x==9", "ERROR: No matching distribution for x==9"),
+        ("", "pip failed"),
+    ],
+)
+def test_a_failed_installation_says_why(tmp_path, monkeypatch, log, cause):
+    monkeypatch.setattr(environment, "LOG", str(tmp_path / "log"))
+    (tmp_path / "log").write_text(log)
+    assert cause in environment.cause()
+
+
+def test_a_failed_installation_leaves_no_environment(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(environment, "VENV", str(tmp_path / ".venv"))
+    monkeypatch.setattr(environment, "STAMP", str(tmp_path / ".venv" / "ready.json"))
+    monkeypatch.setattr(environment, "LOG", str(tmp_path / "log" / "environment.log"))
+
+    def fail(log, *command):
+        os.makedirs(tmp_path / ".venv", exist_ok=True)
+        log.write("NewConnectionError")
+        return False
+
+    monkeypatch.setattr(environment, "run", fail)
+    assert environment.main() == 1
+    assert not (tmp_path / ".venv").exists()
+    assert "error: no environment: the packages could not" in capsys.readouterr().err
+
+
+def test_an_environment_is_current_only_with_the_same_inputs(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "STAMP", str(tmp_path / "ready.json"))
+    assert not environment.is_current("a")
+    (tmp_path / "ready.json").write_text('"a"')
+    assert environment.is_current("a")
+    assert not environment.is_current("b")
+    (tmp_path / "ready.json").write_text('"a')
+    assert not environment.is_current("a")
+
+
+def test_a_book_that_does_not_build_is_not_published(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(publish, "BUILD", tmp_path)
+    monkeypatch.setattr(publish, "LOG", tmp_path / "log")
+    monkeypatch.setattr(publish, "stage", lambda: None)
+    (tmp_path / "html").mkdir()
+    (tmp_path / "log").write_text("a.md:1: WARNING: unknown document\nfine\n")
+    monkeypatch.setattr(publish, "build", lambda: False)
+    assert publish.main() == 1
+    assert "a.md:1: WARNING: unknown document" in capsys.readouterr().err
+    assert (tmp_path / "html").exists()
+
+
+def test_the_build_refuses_an_unknown_profile():
+    command = [sys.executable, "-m", "book.pipeline.build", "--profile", "huge"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=profiles.ROOT, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: unknown profile 'huge'; there are ")
