@@ -36,6 +36,16 @@ chapters: environment
 	@$(RUN) book.pipeline.build --profile paper
 	@$(RUN) book.pipeline.adopt
 
+# against scipy and geomstats, in an environment of its own
+bench: _build/bench/ready
+	@_build/bench/bin/python benchmarks/run.py
+
+_build/bench/ready: benchmarks/requirements.lock pyproject.toml
+	@rm -rf _build/bench && $(PYTHON) -m venv _build/bench
+	@_build/bench/bin/pip install --quiet -r benchmarks/requirements.lock
+	@_build/bench/bin/pip install --quiet --no-deps -e .
+	@touch $@
+
 lock: environment
 	@$(RUN) book.pipeline.lock
 

@@ -1,7 +1,18 @@
 """Parameter-space symmetry and mode connectivity: act, connect, measure, bound."""
 
-from mc_lib import figures, minima
+from mc_lib import bounds, figures, minima
+from mc_lib.approximate import ApproximateImage, approximate_act
 from mc_lib.claims import check, claims_table
+from mc_lib.curves import (
+    Concatenation,
+    Curve,
+    Line,
+    OrbitCurve,
+    PolarCurve,
+    PolygonalChain,
+    QuadraticBezier,
+    RescalingCurve,
+)
 from mc_lib.errors import (
     CheckFailed,
     DtypeMismatch,
@@ -17,21 +28,40 @@ from mc_lib.errors import (
     RankDeficient,
     ShapeMismatch,
 )
-from mc_lib.groups import GeneralLinear
+from mc_lib.geometry import curvature, length, max_curvature
+from mc_lib.groups import (
+    GeneralLinear,
+    Orthogonal,
+    Permutation,
+    PositiveScaling,
+    SignedPermutation,
+    log_positive,
+    log_rotation,
+)
+from mc_lib.invariance import Invariance, measure_invariance, require_invariance
+from mc_lib.landscape import Barrier, barrier, loss_along
+from mc_lib.layers import Fixed, Into, Layer, OutOf
 from mc_lib.minima import component, count_components
 from mc_lib.networks import DeepLinear, partial_products
 from mc_lib.parameters import integer, integers, number
 from mc_lib.params import distance, inner, lerp, norm
-from mc_lib.symmetry import Fixed, Into, Layer, OutOf, Symmetry
+from mc_lib.proximity import distance_to_curve, segment_distance
+from mc_lib.symmetry import Symmetry
 
 __all__ = [
+    "ApproximateImage",
+    "Barrier",
     "CheckFailed",
+    "Concatenation",
+    "Curve",
     "DeepLinear",
     "DtypeMismatch",
     "Fixed",
     "GeneralLinear",
     "Into",
+    "Invariance",
     "Layer",
+    "Line",
     "McLibError",
     "NoRealLogarithm",
     "NotAMinimum",
@@ -39,24 +69,46 @@ __all__ = [
     "NotFinite",
     "NotInGroup",
     "NotSymmetric",
+    "OrbitCurve",
+    "Orthogonal",
     "OutOf",
     "OutOfDomain",
     "ParameterError",
+    "Permutation",
+    "PolarCurve",
+    "PolygonalChain",
+    "PositiveScaling",
+    "QuadraticBezier",
     "RankDeficient",
+    "RescalingCurve",
     "ShapeMismatch",
+    "SignedPermutation",
     "Symmetry",
+    "approximate_act",
+    "barrier",
+    "bounds",
     "check",
     "claims_table",
     "component",
     "count_components",
+    "curvature",
     "distance",
+    "distance_to_curve",
     "figures",
     "inner",
     "integer",
     "integers",
+    "length",
     "lerp",
+    "log_positive",
+    "log_rotation",
+    "loss_along",
+    "max_curvature",
+    "measure_invariance",
     "minima",
     "norm",
     "number",
     "partial_products",
+    "require_invariance",
+    "segment_distance",
 ]

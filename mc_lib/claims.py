@@ -47,7 +47,7 @@ class ClaimsTable:
         names = ("statement", "checked", "bound", "cases", "holds")
         head = "".join(f"<th>{name}</th>" for name in names)
         body = "\n".join(f"<tr>{_cells(claim)}</tr>" for claim in self.claims)
-        return f'<table class="table claims"><tr>{head}</tr>\n{body}\n</table>'
+        return f'<table class="dataframe claims"><tr>{head}</tr>\n{body}\n</table>'
 
 
 def _cells(claim: Claim) -> str:

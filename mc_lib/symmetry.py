@@ -14,76 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mc_lib.errors import DtypeMismatch, NotSymmetric, OutOfDomain, ShapeMismatch
+from mc_lib.errors import DtypeMismatch, NotSymmetric, ShapeMismatch
 from mc_lib.groups.base import Element, Group
 from mc_lib.groups.product import ProductGroup
+from mc_lib.layers import Axes, Axis, Fixed, Into, Layer, OutOf
 from mc_lib.params import Point, require_point, require_tensors
 
-
-@dataclass(frozen=True)
-class Layer:
-    """A hidden layer: the group that lives there and how it passes the activation.
-
-    Args:
-        group: acts on the layer's neurons, ρ_in(g) = group.matrix(g).
-        degree: k > 0 with σ(cz) = cᵏ σ(z) for c > 0, so that ρ_out(g) = ρ_in(g)ᵏ. It is
-            1 where σ commutes with the group: GL and the identity, permutations and any
-            pointwise σ, signed permutations and an odd σ, scalings and a (leaky) ReLU.
-
-    Raises:
-        OutOfDomain: the degree is not a positive number.
-        NotSymmetric: a degree other than 1 with a group that has no powers.
-    """
-
-    group: Group
-    degree: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.degree < math.inf:
-            raise OutOfDomain(f"the degree k of an activation is positive, got {self.degree}")
-        if self.degree != 1 and not hasattr(self.group, "power"):
-            raise NotSymmetric(
-                f"only positive scalings pass an activation of degree {self.degree} ≠ 1, "
-                f"not {self.group}"
-            )
-
-    def out(self, g: Element) -> Element:
-        """Return the element that acts by ρ_out(g): g, or gᵏ for degree k ≠ 1.
-
-        Args:
-            g: an element of the layer's group.
-
-        Returns:
-            An element of the layer's group.
-
-        >>> from mc_lib.groups import GeneralLinear
-        >>> Layer(GeneralLinear(1)).out(torch.tensor([[3.0]]))
-        tensor([[3.]])
-        """
-        return g if self.degree == 1 else self.group.power(g, self.degree)  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True)
-class Into:
-    """An axis of a weight that writes into a layer: multiplied by ρ_in(g)."""
-
-    layer: str
-
-
-@dataclass(frozen=True)
-class OutOf:
-    """An axis of a weight that reads from a layer: multiplied by ρ_out(g)⁻¹."""
-
-    layer: str
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """An axis that no group touches: the network's input or output."""
-
-
-Axis = Into | OutOf | Fixed
-Axes = tuple[Axis, ...]
 Factor = Callable[[Into | OutOf, Tensor], Tensor]
 
 
@@ -167,7 +103,8 @@ class Symmetry:
             w: a point; leading dimensions are batch and broadcast with those of g.
 
         Returns:
-            A point in the same form. It is a left action: (gh)·w = g·(h·w).
+            A point in the same form, all its weights of one batch shape. It is a left
+            action: (gh)·w = g·(h·w).
 
         Raises:
             NotInGroup: an entry of g is outside its group.
@@ -266,10 +203,13 @@ class Symmetry:
         for key, axes in tables.items():
             self._require_fit(key, axes, named[key])
         try:
-            torch.broadcast_shapes(*batches)
+            batch = torch.broadcast_shapes(*batches)
         except RuntimeError:
             raise ShapeMismatch(f"batches {sorted(set(batches))} do not broadcast") from None
-        moved = {key: move(axes, named[key]) for key, axes in tables.items()}
+        moved = {}
+        for key, axes in tables.items():  # a weight that meets no layer takes the batch too
+            y = move(axes, named[key])
+            moved[key] = y.expand(*batch, *y.shape[y.ndim - len(axes) :])
         return moved if isinstance(w, Mapping) else tuple(moved.values())
 
     def _require_fit(self, key: Any, axes: Axes, x: Tensor) -> None:

@@ -14,7 +14,9 @@ PLAIN = os.environ.get("MC_LIB_PLAIN") == "1"
 if not PLAIN:
     from jaxtyping import install_import_hook
 
-    install_import_hook("mc_lib", "beartype.beartype")
+    install_import_hook(
+        "mc_lib", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+    )
 
 # deterministic, so that two runs of the suite say the same; `make test-long` searches on
 hypothesis.settings.register_profile("suite", max_examples=25, deadline=None, derandomize=True)

@@ -25,7 +25,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     snakemake = Path(sys.executable).with_name("snakemake")
-    command = [snakemake, "--cores", str(options.cores), "--quiet", "all", "--rerun-incomplete"]
+    command = [
+        snakemake,
+        "--cores",
+        str(options.cores),
+        "--quiet",
+        "all",
+        "--rerun-incomplete",
+    ]
     command += ["--config", f"profile={options.profile}"]
     status = subprocess.run(command, cwd=profiles.ROOT, check=False).returncode
     if status == 0:

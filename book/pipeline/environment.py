@@ -49,7 +49,12 @@ def cause():
     """Say in a few words why the installation failed, from the log."""
     with open(LOG, encoding="utf-8", errors="replace") as file:
         text = file.read()
-    offline = ("NewConnectionError", "Name or service not known", "name resolution", "ProxyError")
+    offline = (
+        "NewConnectionError",
+        "Name or service not known",
+        "name resolution",
+        "ProxyError",
+    )
     if any(sign in text for sign in offline):
         return "the packages could not be downloaded: is there a network?"
     errors = [line.strip() for line in text.splitlines() if line.startswith("ERROR:")]

@@ -28,7 +28,10 @@ def execute(notebook: Path, out: Path, values: dict[str, Any]) -> None:
         _remove(old)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".running-") as scratch:
-        draft, draft_records = Path(scratch) / target.name, Path(scratch) / records.name
+        draft, draft_records = (
+            Path(scratch) / target.name,
+            Path(scratch) / records.name,
+        )
         draft_records.mkdir()
         os.environ[RECORDS] = str(draft_records.resolve())  # the kernel runs elsewhere
         try:
@@ -78,7 +81,10 @@ def main(arguments: list[str] | None = None) -> int:
         notebook = known[options.chapter]
         overrides = profiles.parse(options.values)
         profiles.require(notebook, overrides)
-        values = {**profiles.profile(options.profile).get(options.chapter, {}), **overrides}
+        values = {
+            **profiles.profile(options.profile).get(options.chapter, {}),
+            **overrides,
+        }
     except McLibError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

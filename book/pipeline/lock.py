@@ -52,8 +52,19 @@ def resolve() -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run([sys.executable, "-m", "venv", scratch], check=True)
         pip = [str(Path(scratch) / "bin" / "python"), "-m", "pip"]
-        subprocess.run([*pip, "install", *PINNED, f"{ROOT}[book,test]", "setuptools"], check=True)
-        freeze = [*pip, "freeze", "--all", "--exclude", "pip", "--exclude", "mc_lib"]
+        subprocess.run(
+            [*pip, "install", *PINNED, f"{ROOT}[book,test]", "setuptools"],
+            check=True,
+        )
+        freeze = [
+            *pip,
+            "freeze",
+            "--all",
+            "--exclude",
+            "pip",
+            "--exclude",
+            "mc_lib",
+        ]
         text = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
     # a local version such as +cpu names a build, which differs from machine to machine
     return sorted((line.split("+")[0] for line in text.splitlines()), key=str.lower)

@@ -30,7 +30,15 @@ def stage() -> None:
 def build() -> bool:
     """Build the staged book, every warning an error; return whether that succeeded."""
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    command = [jupyter_book, "build", "-W", "-n", "--keep-going", "--all", str(STAGE)]
+    command = [
+        jupyter_book,
+        "build",
+        "-W",
+        "-n",
+        "--keep-going",
+        "--all",
+        str(STAGE),
+    ]
     with LOG.open("w", encoding="utf-8") as log:
         return subprocess.run(command, stdout=log, stderr=log, check=False).returncode == 0
 
@@ -57,7 +65,10 @@ def main() -> int:
     """Stage, build and publish the book; return the exit status."""
     stage()
     if not build():
-        print(f"error: the book does not build (log: {LOG})\n{complaints()}", file=sys.stderr)
+        print(
+            f"error: the book does not build (log: {LOG})\n{complaints()}",
+            file=sys.stderr,
+        )
         return 1
     publish()
     return 0

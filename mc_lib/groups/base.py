@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mc_lib.errors import NotInGroup, OutOfDomain, ShapeMismatch
+from mc_lib.groups.path import GroupPath
+from mc_lib.groups.refusal import first_fault
 from mc_lib.params import require_tensors
 
 Element = Tensor
@@ -95,6 +97,14 @@ class Group(ABC):
         """Return exp(M), the group element that the Lie algebra element M generates."""
 
     @abstractmethod
+    def log(self, g: Element) -> Tensor:
+        """Return a real M with exp(M) = g, or refuse: not every element has one."""
+
+    @abstractmethod
+    def path(self, g: Element) -> GroupPath:
+        """Return a smooth path from e to g inside the group, or refuse with the obstruction."""
+
+    @abstractmethod
     def left_tangent(self, m: Tensor, x: Tensor) -> Float[Tensor, "*batch n r"]:
         """Return M x = d/ds exp(sM) x at s = 0, for x of shape (..., n, r)."""
 
@@ -125,17 +135,21 @@ class Group(ABC):
         """
         inside = self.contains(g)
         if not bool(inside.all()):
-            where = tuple(int(i) for i in torch.nonzero(~inside)[0]) if inside.ndim else ()
-            at = f" (batch entry {where})" if where else ""
+            where, at = first_fault(~inside)
             raise NotInGroup(f"not an element of {self}{at}: {self._why_not(g[where])}")
 
     @abstractmethod
     def _why_not(self, g: Element) -> str:
         """Say, with values, why one element g is outside the group."""
 
-    def _require_matrix(self, g: Any) -> None:
-        require_tensors([g], f"an element of {self}")
-        if g.shape[-2:] != (self.n, self.n):
+    def _require_array(self, g: Any, rank: int, what: str = "an element") -> None:
+        """Refuse what is not a finite real tensor whose last `rank` dimensions are n."""
+        require_tensors([g], f"{what} of {self}")
+        self._require_shape(g, rank, what)
+
+    def _require_shape(self, g: Tensor, rank: int, what: str = "an element") -> None:
+        if g.shape[-rank:] != (self.n,) * rank:
             raise ShapeMismatch(
-                f"an element of {self} has shape (..., {self.n}, {self.n}), got {tuple(g.shape)}"
+                f"{what} of {self} has shape (..., {', '.join([str(self.n)] * rank)}), "
+                f"got {tuple(g.shape)}"
             )

@@ -9,11 +9,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mc_lib.errors import OutOfDomain
-from mc_lib.groups.base import Group
+from mc_lib.groups.logarithm import has_real_logarithm, real_logarithm
+from mc_lib.groups.matrix_group import MatrixGroup
+from mc_lib.groups.polar import PolarPath, is_invertible, polar_factors, polar_path
+from mc_lib.groups.refusal import first_fault
+from mc_lib.groups.sampling import flip_first_column, haar, require_condition, spread
 
 
 @dataclass(frozen=True)
-class GeneralLinear(Group):
+class GeneralLinear(MatrixGroup):
     """GL_n(R), elements stored as matrices of shape (..., n, n).
 
     It has exactly two connected components for every n ≥ 1, GL_n⁺ and GL_n⁻
@@ -26,45 +30,6 @@ class GeneralLinear(Group):
     """
 
     compact: ClassVar[bool] = False
-
-    def identity(
-        self,
-        batch: tuple[int, ...] = (),
-        *,
-        dtype: torch.dtype = torch.float64,
-        device: torch.device | str | None = None,
-    ) -> Float[Tensor, "*batch n n"]:
-        """Return the identity matrix, repeated over `batch`.
-
-        Args:
-            batch: leading shape.
-            dtype: of the result.
-            device: of the result.
-
-        Returns:
-            Shape (*batch, n, n).
-
-        >>> GeneralLinear(1).identity((2,)).shape
-        torch.Size([2, 1, 1])
-        """
-        return torch.eye(self.n, dtype=dtype, device=device).expand(*batch, self.n, self.n)
-
-    def compose(
-        self, g: Float[Tensor, "*#batch n n"], h: Float[Tensor, "*#batch n n"]
-    ) -> Float[Tensor, "*batch n n"]:
-        """Return the matrix product gh.
-
-        Args:
-            g: shape (..., n, n).
-            h: shape (..., n, n).
-
-        Returns:
-            Shape (..., n, n), batches broadcast.
-
-        >>> GeneralLinear(1).compose(torch.tensor([[2.0]]), torch.tensor([[3.0]]))
-        tensor([[6.]])
-        """
-        return g @ h
 
     def inverse(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
         """Return g⁻¹.
@@ -117,25 +82,16 @@ class GeneralLinear(Group):
         >>> round(float(torch.linalg.cond(g)), 6)
         100.0
         """
-        most = 1 / (self.n * torch.finfo(dtype).eps)
-        if not 1 <= condition < most:
-            raise OutOfDomain(
-                f"the condition number must lie in [1, {most:.3g}) for n = {self.n} and "
-                f"{dtype}, got {condition}"
-            )
-        if component not in (None, 1, -1):
-            raise OutOfDomain(f"component is +1, -1 or None, got {component!r}")
+        require_condition(condition, self.n, dtype)
         options: dict[str, Any] = {"dtype": dtype, "device": generator.device}
         p, q = (
-            _haar(torch.randn(*batch, self.n, self.n, generator=generator, **options))
+            haar(torch.randn(*batch, self.n, self.n, generator=generator, **options))
             for _ in range(2)
         )
         u = torch.rand(*batch, self.n, generator=generator, **options)
-        s = torch.exp(0.5 * math.log(condition) * _spread(u))
-        if component is not None:
-            wrong = torch.linalg.det(p).sign() * torch.linalg.det(q).sign() != component
-            p[..., 0] = torch.where(wrong.unsqueeze(-1), -p[..., 0], p[..., 0])
-        return p * s.unsqueeze(-2) @ q.mT
+        s = torch.exp(0.5 * math.log(condition) * spread(u))
+        sign = torch.linalg.det(p).sign() * torch.linalg.det(q).sign()
+        return flip_first_column(p, component, sign) * s.unsqueeze(-2) @ q.mT
 
     def contains(self, g: Any) -> Bool[Tensor, "*batch"]:
         """Return whether g is invertible: σ_min > n ε σ_max, ε the unit round-off of its dtype.
@@ -153,9 +109,8 @@ class GeneralLinear(Group):
         >>> GeneralLinear(2).contains(torch.tensor([[1.0, 2.0], [2.0, 4.0]]))
         tensor(False)
         """
-        self._require_matrix(g)
-        s = torch.linalg.svdvals(g)
-        return s[..., -1] > self.n * torch.finfo(g.dtype).eps * s[..., 0]
+        self._require_array(g, 2)
+        return is_invertible(torch.linalg.svdvals(g))
 
     def component(self, g: Float[Tensor, "*batch n n"]) -> Int[Tensor, "*batch"]:
         """Return the sign of det g, which names the component of GL_n that holds g.
@@ -174,37 +129,6 @@ class GeneralLinear(Group):
         """
         self.require(g)
         return torch.linalg.slogdet(g).sign.to(torch.int64)
-
-    def matrix(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-        """Return g itself: GL_n acts by its matrices.
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            Shape (..., n, n).
-
-        >>> GeneralLinear(1).matrix(torch.tensor([[2.0]]))
-        tensor([[2.]])
-        """
-        return g
-
-    def left(
-        self, g: Float[Tensor, "*#batch n n"], x: Float[Tensor, "*#batch n r"]
-    ) -> Float[Tensor, "*batch n r"]:
-        """Return g x.
-
-        Args:
-            g: shape (..., n, n).
-            x: shape (..., n, r).
-
-        Returns:
-            Shape (..., n, r), batches broadcast.
-
-        >>> GeneralLinear(1).left(torch.tensor([[2.0]]), torch.tensor([[3.0]]))
-        tensor([[6.]])
-        """
-        return g @ x
 
     def right_inverse(
         self, x: Float[Tensor, "*#batch r n"], g: Float[Tensor, "*#batch n n"]
@@ -239,44 +163,115 @@ class GeneralLinear(Group):
         Returns:
             Shape (..., n, n).
 
+        Raises:
+            McLibError: m is not a finite real n × n matrix.
+            OutOfDomain: the exponential overflows.
+
         >>> GeneralLinear(1).exp(torch.tensor([[0.0]]))
         tensor([[1.]])
         """
-        return torch.linalg.matrix_exp(m)
+        self._require_array(m, 2, "a Lie algebra element")
+        g = torch.linalg.matrix_exp(m)
+        overflow = ~torch.isfinite(g).all(-1).all(-1)
+        if overflow.any():
+            where, at = first_fault(overflow)
+            raise OutOfDomain(
+                f"exp(M) overflows {m.dtype}{at}: ‖M‖ = {float(torch.linalg.norm(m[where])):.3g}"
+            )
+        return g
 
-    def left_tangent(
-        self, m: Float[Tensor, "*#batch n n"], x: Float[Tensor, "*#batch n r"]
-    ) -> Float[Tensor, "*batch n r"]:
-        """Return M x.
+    def log(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+        """Return a real M with exp(M) = g, the principal logarithm where there is one.
 
-        Args:
-            m: shape (..., n, n).
-            x: shape (..., n, r).
-
-        Returns:
-            Shape (..., n, r), batches broadcast.
-
-        >>> GeneralLinear(1).left_tangent(torch.tensor([[2.0]]), torch.tensor([[3.0]]))
-        tensor([[6.]])
-        """
-        return m @ x
-
-    def right_tangent(
-        self, x: Float[Tensor, "*#batch r n"], m: Float[Tensor, "*#batch n n"]
-    ) -> Float[Tensor, "*batch r n"]:
-        """Return x M.
+        It exists iff every Jordan block of a negative eigenvalue of g occurs an even number
+        of times; det g > 0 is necessary and, for n ≥ 2, not sufficient (eq. 5 of the paper
+        takes it for granted). What is returned is verified: ‖exp(M) − g‖ ≤ 1e-10 ‖g‖ in
+        float64, 1e-4 ‖g‖ in float32.
 
         Args:
-            x: shape (..., r, n).
-            m: shape (..., n, n).
+            g: shape (..., n, n); one matrix without a logarithm refuses the batch.
 
         Returns:
-            Shape (..., r, n), batches broadcast.
+            Shape (..., n, n).
 
-        >>> GeneralLinear(1).right_tangent(torch.tensor([[3.0]]), torch.tensor([[2.0]]))
-        tensor([[6.]])
+        Raises:
+            NotInGroup: g is singular to working precision.
+            NoRealLogarithm: there is none; the message names the eigenvalues.
+            OutOfDomain: there is one, but g is too badly conditioned to reproduce.
+
+        >>> GeneralLinear(2).log(-torch.eye(2))
+        tensor([[ 0.0000, -3.1416],
+                [ 3.1416,  0.0000]])
         """
-        return x @ m
+        self.require(g)
+        return real_logarithm(g)
+
+    def has_real_log(self, g: Float[Tensor, "*batch n n"]) -> Bool[Tensor, "*batch"]:
+        """Return whether `log` exists; eigenvalues alone decide for almost every g.
+
+        Args:
+            g: shape (..., n, n).
+
+        Returns:
+            Shape (...).
+
+        Raises:
+            NotInGroup: g is singular to working precision.
+
+        >>> GeneralLinear(2).has_real_log(torch.diag(torch.tensor([-1.0, -2.0])))
+        tensor(False)
+        """
+        self.require(g)
+        return has_real_logarithm(g)
+
+    def polar(
+        self, g: Float[Tensor, "*batch n n"]
+    ) -> tuple[Float[Tensor, "*batch n n"], Float[Tensor, "*batch n n"]]:
+        """Return the polar factors (Q, S): g = QS, Q orthogonal, S symmetric positive definite.
+
+        Both are unique. In float64 ‖QS − g‖ ≤ 1e-13 ‖g‖ whatever the condition number.
+
+        Args:
+            g: shape (..., n, n).
+
+        Returns:
+            Q and S, shape (..., n, n) each.
+
+        Raises:
+            NotInGroup: g is singular to working precision.
+
+        >>> GeneralLinear(1).polar(torch.tensor([[-3.0]]))
+        (tensor([[-1.]]), tensor([[3.]]))
+        """
+        self.require(g)
+        return polar_factors(g)
+
+    def path(self, g: Float[Tensor, "*batch n n"]) -> PolarPath:
+        """Return P(t) = exp(t log Q) exp(t log S), g = QS: from I to g inside GL_n⁺.
+
+        It exists for every g of positive determinant, with a real logarithm or without. In
+        float64 ‖P(0) − I‖ ≤ 1e-12 √n and ‖P(1) − g‖ ≤ 1e-12 ‖g‖ up to condition number 1e8.
+
+        Args:
+            g: shape (..., n, n).
+
+        Returns:
+            A callable of t, with `velocity` and `acceleration`: t of shape (T,) gives
+            (T, ..., n, n).
+
+        Raises:
+            NotInGroup: g is singular to working precision.
+            NotConnected: det g < 0; the message names the batch entry.
+
+        >>> P = GeneralLinear(2).path(torch.diag(torch.tensor([4.0, 9.0])))
+        >>> P(torch.tensor(0.5)).diagonal().round(decimals=4)
+        tensor([2., 3.])
+        """
+        self._require_array(g, 2)
+        u, s, wt = torch.linalg.svd(g)
+        if not is_invertible(s).all():
+            self.require(g)
+        return polar_path(u, s, wt)
 
     def admit(self, g: Any) -> None:
         """Refuse a wrong shape or dtype; `right_inverse` finds a singular g by its pivots.
@@ -289,7 +284,7 @@ class GeneralLinear(Group):
 
         >>> GeneralLinear(2).admit(torch.eye(2))
         """
-        self._require_matrix(g)
+        self._require_array(g, 2)
 
     def _why_not(self, g: Tensor) -> str:
         s = torch.linalg.svdvals(g)
@@ -297,18 +292,3 @@ class GeneralLinear(Group):
             f"singular to working precision, smallest singular value {float(s[-1]):.3g} "
             f"against the largest {float(s[0]):.3g}"
         )
-
-
-def _haar(a: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-    """Turn a standard normal matrix into a Haar orthogonal one (QR with diag R > 0)."""
-    q, r = torch.linalg.qr(a)
-    signs = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q)
-    return q * signs.unsqueeze(-2)
-
-
-def _spread(u: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
-    """Map n numbers in [0, 1] to [-1, 1], touching both ends when n ≥ 2."""
-    if u.shape[-1] == 1:
-        return 2 * u - 1
-    low, high = u.amin(-1, keepdim=True), u.amax(-1, keepdim=True)
-    return 2 * (u - low) / (high - low) - 1

@@ -1,24 +1,20 @@
-"""The paper's networks: data X, Y, hidden widths, and a loss on parameter space."""
+"""The linear network of Section 4.1, of any depth and hidden widths."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib.errors import OutOfDomain, RankDeficient, ShapeMismatch
+from mc_lib.errors import OutOfDomain
 from mc_lib.groups.general_linear import GeneralLinear
-from mc_lib.params import require_tensors, tolerance
+from mc_lib.networks.base import Network, Weights, require_full_row_rank
 from mc_lib.symmetry import Layer, Symmetry
-
-Weights = tuple[Tensor, ...]
-"""A point (W_1, ..., W_l), W_i of shape (..., n_i, n_{i-1})."""
 
 
 @dataclass(frozen=True, eq=False)
-class DeepLinear:
+class DeepLinear(Network):
     """The linear network W_l ⋯ W_1 X with the loss ‖Y − W_l ⋯ W_1 X‖² (eq. 1).
 
     Args:
@@ -37,23 +33,13 @@ class DeepLinear:
     8.0
     """
 
-    X: Float[Tensor, "n k"]
-    Y: Float[Tensor, "m k"]
     widths: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        require_tensors([self.X, self.Y], "X and Y")
-        shapes = f"X {tuple(self.X.shape)} and Y {tuple(self.Y.shape)}"
-        if self.X.ndim != 2 or self.Y.ndim != 2 or self.X.shape[1] != self.Y.shape[1]:
-            raise ShapeMismatch(f"X (n, k) and Y (m, k) are matrices with equal k, got {shapes}")
+        super().__post_init__()
         if len(self.widths) == 0 or min(self.widths) < 1:
             raise OutOfDomain(f"give one hidden width ≥ 1 or more, got {self.widths}")
-        rank = int(torch.linalg.matrix_rank(self.X, rtol=tolerance(self.X.dtype).rank))
-        if rank < self.X.shape[0]:
-            raise RankDeficient(
-                f"X of shape {tuple(self.X.shape)} has rank {rank}, not the full row rank "
-                f"{self.X.shape[0]}: some inputs are never seen"
-            )
+        require_full_row_rank(self.X)
 
     @classmethod
     def square(
@@ -87,6 +73,11 @@ class DeepLinear:
         return (self.X.shape[0], *self.widths, self.Y.shape[0])
 
     @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """The shapes of W_1, ..., W_l: W_i is n_i × n_{i-1}."""
+        return tuple((out, into) for into, out in zip(self.sizes, self.sizes[1:], strict=False))
+
+    @property
     def depth(self) -> int:
         """The number l of weight matrices."""
         return len(self.widths) + 1
@@ -95,33 +86,6 @@ class DeepLinear:
     def symmetry(self) -> Symmetry:
         """GL at each hidden layer: (g_1 W_1, g_2 W_2 g_1⁻¹, ..., W_l g_{l-1}⁻¹)."""
         return Symmetry.chain([Layer(GeneralLinear(h)) for h in self.widths])
-
-    def require_weights(self, w: Any) -> None:
-        """Refuse anything but weights (W_1, ..., W_l) of this network.
-
-        Args:
-            w: the value.
-
-        Raises:
-            ShapeMismatch: not a tuple of l matrices n_i × n_{i-1} with broadcastable batch.
-            DtypeMismatch: not the dtype and device of X.
-            NotFinite: an entry is NaN or infinite.
-
-        >>> DeepLinear(torch.eye(1), torch.eye(1), (1,)).require_weights((torch.eye(1),) * 2)
-        """
-        want = [(out, into) for into, out in zip(self.sizes, self.sizes[1:], strict=False)]
-        if not isinstance(w, tuple):
-            raise ShapeMismatch(
-                f"expected a tuple of weights of shapes {want}, got {type(w).__name__}"
-            )
-        require_tensors([self.X, *w], "X and the weights")
-        got = [tuple(x.shape) for x in w]
-        if [shape[-2:] for shape in got] != want:
-            raise ShapeMismatch(f"expected a tuple of weights of shapes {want}, got {got}")
-        try:
-            torch.broadcast_shapes(*(shape[:-2] for shape in got))
-        except RuntimeError:
-            raise ShapeMismatch(f"the batch dimensions of {got} do not broadcast") from None
 
     def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
         """Return W_l ⋯ W_1 X.
@@ -141,24 +105,6 @@ class DeepLinear:
         """
         self.require_weights(w)
         return partial_products(w)[-1] @ self.X
-
-    def loss(self, w: Weights) -> Float[Tensor, "*batch"]:
-        """Return ‖Y − W_l ⋯ W_1 X‖², a sum of squares, not a mean.
-
-        Args:
-            w: weights, batched or not.
-
-        Returns:
-            Shape (...).
-
-        Raises:
-            McLibError: as `require_weights`.
-
-        >>> net = DeepLinear(torch.eye(1), torch.eye(1), (1,))
-        >>> net.loss((torch.tensor([[2.0]]), torch.tensor([[3.0]])))
-        tensor(25.)
-        """
-        return (self.Y - self.output(w)).square().sum((-2, -1))
 
 
 def partial_products(w: Sequence[Tensor]) -> list[Tensor]:

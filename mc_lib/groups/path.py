@@ -1,0 +1,53 @@
+"""Smooth paths in a group from the identity: position, velocity, acceleration."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor
+
+from mc_lib.params import require_tensors
+
+
+class GroupPath(ABC):
+    """A smooth path t ↦ P(t) in a group with P(0) = e and P(1) = g.
+
+    For t of shape (*times) and g of shape (*batch, ...) every method returns shape
+    (*times, *batch, ...): all times at once. Outside [0, 1] the path goes on.
+    """
+
+    def __call__(self, t: Float[Tensor, "*times"]) -> Tensor:
+        """Return the group elements P(t)."""
+        return self._derivative(t, 0)
+
+    def velocity(self, t: Float[Tensor, "*times"]) -> Tensor:
+        """Return P'(t) = dP/dt."""
+        return self._derivative(t, 1)
+
+    def acceleration(self, t: Float[Tensor, "*times"]) -> Tensor:
+        """Return P''(t) = d²P/dt²."""
+        return self._derivative(t, 2)
+
+    @abstractmethod
+    def _derivative(self, t: Tensor, order: int) -> Tensor:
+        """Return the derivative of P of order 0, 1 or 2 at the times t."""
+
+
+def spread_times(t: Float[Tensor, "*times"], like: Tensor) -> Tensor:
+    """Return the times in the dtype and on the device of `like`, ready to broadcast.
+
+    Args:
+        t: times of any shape.
+        like: a tensor whose dimensions stand behind the times.
+
+    Returns:
+        Shape (*times, 1, ..., 1), with one 1 for each dimension of `like`.
+
+    Raises:
+        McLibError: t is not a tensor of finite floating-point numbers.
+
+    >>> import torch
+    >>> spread_times(torch.zeros(5), torch.zeros(3, 2)).shape
+    torch.Size([5, 1, 1])
+    """
+    require_tensors([t], "the times t")
+    return t.to(like).reshape(t.shape + (1,) * like.ndim)

@@ -1,0 +1,283 @@
+"""Positive scalings: one positive factor for each neuron; the symmetry of homogeneous σ."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mc_lib.errors import OutOfDomain
+from mc_lib.groups.base import Group
+from mc_lib.groups.path import GroupPath, spread_times
+from mc_lib.groups.refusal import first_fault
+from mc_lib.groups.sampling import require_condition, spread
+
+
+@dataclass(frozen=True, eq=False)
+class ScalingPath(GroupPath):
+    """P(t) = gᵗ = exp(t log g), entry by entry."""
+
+    rate: Float[Tensor, "*batch n"]  # log g
+
+    def _derivative(self, t: Tensor, order: int) -> Tensor:
+        return self.rate**order * torch.exp(spread_times(t, self.rate) * self.rate)
+
+
+@dataclass(frozen=True)
+class PositiveScaling(Group):
+    """The diagonal matrices with positive entries, stored as vectors of shape (..., n).
+
+    σ(cz) = cᵏ σ(z) for c > 0 lets each neuron be scaled by its own c; the R_{>0} of
+    Section 5.2 of the paper, which scales a whole layer, is the vectors (c, ..., c). The
+    group is connected, and its Lie algebra is all vectors.
+
+    >>> G = PositiveScaling(2)
+    >>> G.matrix(torch.tensor([2.0, 3.0]))
+    tensor([[2., 0.],
+            [0., 3.]])
+    """
+
+    compact: ClassVar[bool] = False
+
+    def identity(
+        self,
+        batch: tuple[int, ...] = (),
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str | None = None,
+    ) -> Float[Tensor, "*batch n"]:
+        """Return the vector of ones, repeated over `batch`."""
+        return torch.ones(*batch, self.n, dtype=dtype, device=device)
+
+    def compose(
+        self, g: Float[Tensor, "*#batch n"], h: Float[Tensor, "*#batch n"]
+    ) -> Float[Tensor, "*batch n"]:
+        """Return the entrywise product gh.
+
+        Args:
+            g: shape (..., n).
+            h: shape (..., n).
+
+        Returns:
+            Shape (..., n), batches broadcast.
+
+        Raises:
+            McLibError: g or h is not a finite vector of n numbers.
+            OutOfDomain: a product leaves the range of the dtype.
+
+        >>> PositiveScaling(1).compose(torch.tensor([2.0]), torch.tensor([3.0]))
+        tensor([6.])
+        """
+        self._require_array(g, 1)
+        self._require_array(h, 1)
+        return self._closed(g * h)
+
+    def inverse(self, g: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
+        """Return 1/g, entry by entry.
+
+        Args:
+            g: shape (..., n).
+
+        Returns:
+            Shape (..., n).
+
+        Raises:
+            NotInGroup: an entry of g is not positive.
+
+        >>> PositiveScaling(1).inverse(torch.tensor([4.0]))
+        tensor([0.2500])
+        """
+        self.require(g)
+        return 1 / g
+
+    def power(self, g: Float[Tensor, "*batch n"], k: float | int) -> Float[Tensor, "*batch n"]:
+        """Return gᵏ, entry by entry: ρ_out(g) for a σ of degree k.
+
+        Args:
+            g: shape (..., n).
+            k: any real number.
+
+        Returns:
+            Shape (..., n).
+
+        Raises:
+            NotInGroup: an entry of g is not positive.
+            OutOfDomain: an entry of gᵏ leaves the range of the dtype.
+
+        >>> PositiveScaling(1).power(torch.tensor([3.0]), 2)
+        tensor([9.])
+        """
+        self.require(g)
+        return self._closed(g**k)
+
+    def sample(
+        self,
+        generator: torch.Generator,
+        batch: tuple[int, ...] = (),
+        *,
+        condition: float = 10.0,
+        dtype: torch.dtype = torch.float64,
+    ) -> Float[Tensor, "*batch n"]:
+        """Return random scalings whose largest and smallest factors are √c and 1/√c.
+
+        log g is uniform, moved and stretched to touch both ends; for n = 1 it is uniform
+        between them.
+
+        Args:
+            generator: the source of randomness; the result lives on its device.
+            batch: leading shape.
+            condition: c ≥ 1.
+            dtype: of the result.
+
+        Returns:
+            Shape (*batch, n).
+
+        Raises:
+            OutOfDomain: c outside [1, 1/(n ε)), ε the unit round-off of the dtype.
+
+        >>> g = PositiveScaling(5).sample(torch.Generator().manual_seed(0), condition=100.0)
+        >>> round(float(g.max()), 6), round(float(g.min()), 6)
+        (10.0, 0.1)
+        """
+        require_condition(condition, self.n, dtype)
+        u = torch.rand(*batch, self.n, generator=generator, dtype=dtype, device=generator.device)
+        return torch.exp(0.5 * math.log(condition) * spread(u))
+
+    def contains(self, g: Any) -> Bool[Tensor, "*batch"]:
+        """Return whether every entry is positive, so far from 0 and ∞ that 1/g is finite.
+
+        Args:
+            g: shape (..., n).
+
+        Returns:
+            Shape (...).
+
+        Raises:
+            ShapeMismatch: g is not a vector of n factors.
+            NotFinite: g holds NaN or infinity.
+
+        >>> PositiveScaling(2).contains(torch.tensor([[1.0, 2.0], [1.0, 0.0]]))
+        tensor([ True, False])
+        """
+        self._require_array(g, 1)
+        tiny = torch.finfo(g.dtype).tiny
+        return ((g >= tiny) & (g <= 1 / tiny)).all(-1)
+
+    def component(self, g: Float[Tensor, "*batch n"]) -> Int[Tensor, "*batch"]:
+        """Return +1 for every element: the group is connected.
+
+        Args:
+            g: shape (..., n).
+
+        Returns:
+            Ones, shape (...).
+
+        Raises:
+            NotInGroup: an entry of g is not positive.
+
+        >>> PositiveScaling(2).component(torch.tensor([2.0, 3.0]))
+        tensor(1)
+        """
+        self.require(g)
+        return torch.ones(g.shape[:-1], dtype=torch.int64, device=g.device)
+
+    def matrix(self, g: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n"]:
+        """Return diag(g)."""
+        return torch.diag_embed(g)
+
+    def left(
+        self, g: Float[Tensor, "*#batch n"], x: Float[Tensor, "*#batch n r"]
+    ) -> Float[Tensor, "*batch n r"]:
+        """Return diag(g) x: row i of x is multiplied by g_i."""
+        return g.unsqueeze(-1) * x
+
+    def right_inverse(
+        self, x: Float[Tensor, "*#batch r n"], g: Float[Tensor, "*#batch n"]
+    ) -> Float[Tensor, "*batch r n"]:
+        """Return x diag(g)⁻¹: column i of x is divided by g_i."""
+        return x / g.unsqueeze(-2)
+
+    def exp(self, m: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
+        """Return exp(m), entry by entry.
+
+        Args:
+            m: any vectors, shape (..., n).
+
+        Returns:
+            Shape (..., n).
+
+        Raises:
+            OutOfDomain: an entry leaves the range of the dtype.
+
+        >>> PositiveScaling(1).exp(torch.tensor([0.0]))
+        tensor([1.])
+        """
+        self._require_array(m, 1, "a Lie algebra element")
+        return self._closed(torch.exp(m))
+
+    def log(self, g: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
+        """Return log g, entry by entry: it always exists.
+
+        Args:
+            g: shape (..., n).
+
+        Returns:
+            Shape (..., n).
+
+        Raises:
+            NotInGroup: an entry of g is not positive.
+
+        >>> PositiveScaling(1).log(torch.tensor([1.0]))
+        tensor([0.])
+        """
+        self.require(g)
+        return g.log()
+
+    def path(self, g: Float[Tensor, "*batch n"]) -> ScalingPath:
+        """Return P(t) = gᵗ, from 1 to g; P(0) = 1 exactly, P(1) = g to 4 ε (1 + |log g|).
+
+        Args:
+            g: shape (..., n).
+
+        Returns:
+            A callable of t, with `velocity` and `acceleration`.
+
+        Raises:
+            NotInGroup: an entry of g is not positive.
+
+        >>> PositiveScaling(1).path(torch.tensor([9.0]))(torch.tensor(0.5)).round(decimals=4)
+        tensor([3.])
+        """
+        return ScalingPath(self.log(g))
+
+    def left_tangent(
+        self, m: Float[Tensor, "*#batch n"], x: Float[Tensor, "*#batch n r"]
+    ) -> Float[Tensor, "*batch n r"]:
+        """Return diag(m) x."""
+        return m.unsqueeze(-1) * x
+
+    def right_tangent(
+        self, x: Float[Tensor, "*#batch r n"], m: Float[Tensor, "*#batch n"]
+    ) -> Float[Tensor, "*batch r n"]:
+        """Return x diag(m)."""
+        return x * m.unsqueeze(-2)
+
+    def _closed(self, g: Tensor) -> Tensor:
+        """Refuse a result that left the range of the dtype."""
+        tiny = torch.finfo(g.dtype).tiny
+        outside = ~((g >= tiny) & (g <= 1 / tiny)).all(-1)
+        if outside.any():
+            where, at = first_fault(outside)
+            raise OutOfDomain(
+                f"the factors{at} range from {float(g[where].min()):.3g} to "
+                f"{float(g[where].max()):.3g}: {g.dtype} holds {tiny:.3g} to {1 / tiny:.3g}"
+            )
+        return g
+
+    def _why_not(self, g: Tensor) -> str:
+        i = int(
+            ((g < torch.finfo(g.dtype).tiny) | (g > 1 / torch.finfo(g.dtype).tiny)).int().argmax()
+        )
+        return f"factor {i} is {float(g[i]):.6g}, not positive (with a finite inverse)"

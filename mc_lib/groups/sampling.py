@@ -1,0 +1,93 @@
+"""Random ingredients that the groups share: Haar orthogonal matrices, spread numbers."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mc_lib.errors import OutOfDomain
+
+
+def haar(a: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+    """Return a Haar orthogonal matrix from a standard normal one (QR with diag R > 0).
+
+    Args:
+        a: standard normal, shape (..., n, n).
+
+    Returns:
+        Shape (..., n, n).
+
+    >>> haar(torch.tensor([[-0.3]]))
+    tensor([[-1.]])
+    """
+    q, r = torch.linalg.qr(a)
+    signs = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q)
+    return q * signs.unsqueeze(-2)
+
+
+def flip_first_column(
+    q: Float[Tensor, "*batch n n"], component: int | None, sign: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch n n"]:
+    """Return q with its first column negated where `sign` is not the wanted component.
+
+    Args:
+        q: shape (..., n, n).
+        component: +1 or -1; None changes nothing.
+        sign: what has the sign of the determinant, shape (...).
+
+    Returns:
+        Shape (..., n, n).
+
+    Raises:
+        OutOfDomain: component not in {+1, -1, None}.
+
+    >>> flip_first_column(torch.tensor([[5.0]]), -1, torch.tensor(1.0))
+    tensor([[-5.]])
+    """
+    if component not in (None, 1, -1):
+        raise OutOfDomain(f"component is +1, -1 or None, got {component!r}")
+    if component is None:
+        return q
+    keep = torch.where(sign == component, 1.0, -1.0).to(q)[..., None, None]
+    return torch.cat((keep * q[..., :1], q[..., 1:]), dim=-1)
+
+
+def spread(u: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
+    """Map n numbers in [0, 1] to [-1, 1], touching both ends when n ≥ 2.
+
+    Args:
+        u: shape (..., n).
+
+    Returns:
+        Shape (..., n).
+
+    >>> spread(torch.tensor([0.25, 0.5, 0.75]))
+    tensor([-1.,  0.,  1.])
+    """
+    if u.shape[-1] == 1:
+        return 2 * u - 1
+    low, high = u.amin(-1, keepdim=True), u.amax(-1, keepdim=True)
+    return 2 * (u - low) / (high - low) - 1
+
+
+def require_condition(condition: float, n: int, dtype: torch.dtype) -> None:
+    """Refuse a condition number that the dtype cannot carry.
+
+    Args:
+        condition: c ≥ 1.
+        n: the size of the matrix.
+        dtype: of the matrix, with unit round-off ε.
+
+    Raises:
+        OutOfDomain: c outside [1, 1/(n ε)).
+
+    >>> require_condition(0.5, 2, torch.float32)
+    Traceback (most recent call last):
+    ...
+    mc_lib.errors.OutOfDomain: the condition number must lie in [1, 4.19e+06) for ...
+    """
+    most = 1 / (n * torch.finfo(dtype).eps)
+    if not 1 <= condition < most:
+        raise OutOfDomain(
+            f"the condition number must lie in [1, {most:.3g}) for n = {n} and "
+            f"{dtype}, got {condition}"
+        )

@@ -1,0 +1,126 @@
+"""What every network here is: data X, Y, and a loss on tuples of weights."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mc_lib.errors import RankDeficient, ShapeMismatch
+from mc_lib.params import require_tensors, tolerance
+from mc_lib.symmetry import Symmetry
+
+Weights = tuple[Tensor, ...]
+"""A point (W_1, ..., W_l) in the order of application; leading dimensions are batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network(ABC):
+    """A network with the loss ‖Y − output(w)‖² on tuples w = (W_1, ..., W_l).
+
+    Args:
+        X: inputs as columns, shape (n, k).
+        Y: targets as columns, shape (m, k).
+
+    Raises:
+        ShapeMismatch: X and Y are not matrices with the same number of columns.
+        DtypeMismatch: mixed dtypes or devices, or not floating-point numbers.
+        NotFinite: an entry is NaN or infinite.
+    """
+
+    X: Float[Tensor, "n k"]
+    Y: Float[Tensor, "m k"]
+
+    def __post_init__(self) -> None:
+        require_tensors([self.X, self.Y], "X and Y")
+        shapes = f"X {tuple(self.X.shape)} and Y {tuple(self.Y.shape)}"
+        if self.X.ndim != 2 or self.Y.ndim != 2 or self.X.shape[1] != self.Y.shape[1]:
+            raise ShapeMismatch(f"X (n, k) and Y (m, k) are matrices with equal k, got {shapes}")
+        if 0 in self.X.shape or 0 in self.Y.shape:
+            raise ShapeMismatch(f"X and Y have a row and a column or more, got {shapes}")
+
+    @property
+    @abstractmethod
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """The shapes of W_1, ..., W_l."""
+
+    @property
+    @abstractmethod
+    def symmetry(self) -> Symmetry:
+        """The exact action on the weights that leaves the output unchanged."""
+
+    @abstractmethod
+    def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
+        """Return what the network makes of X."""
+
+    def loss(self, w: Weights) -> Float[Tensor, "*batch"]:
+        """Return ‖Y − output(w)‖², a sum of squares, not a mean.
+
+        Args:
+            w: weights, batched or not.
+
+        Returns:
+            Shape (...).
+
+        Raises:
+            McLibError: as `require_weights`.
+
+        >>> from mc_lib.networks import DeepLinear
+        >>> net = DeepLinear(torch.eye(1), torch.eye(1), (1,))
+        >>> net.loss((torch.tensor([[2.0]]), torch.tensor([[3.0]])))
+        tensor(25.)
+        """
+        return (self.Y - self.output(w)).square().sum((-2, -1))
+
+    def require_weights(self, w: Any) -> None:
+        """Refuse anything but weights (W_1, ..., W_l) of this network.
+
+        Args:
+            w: the value.
+
+        Raises:
+            ShapeMismatch: not a tuple of l matrices of the shapes `shapes` whose batch
+                dimensions broadcast.
+            DtypeMismatch: not the dtype and device of X.
+            NotFinite: an entry is NaN or infinite.
+
+        >>> from mc_lib.networks import DeepLinear
+        >>> DeepLinear(torch.eye(1), torch.eye(1), (1,)).require_weights((torch.eye(1),) * 2)
+        """
+        want = list(self.shapes)
+        if not isinstance(w, tuple):
+            raise ShapeMismatch(
+                f"expected a tuple of weights of shapes {want}, got {type(w).__name__}"
+            )
+        require_tensors([self.X, *w], "X and the weights")
+        got = [tuple(x.shape) for x in w]
+        if [shape[-2:] for shape in got] != want:
+            raise ShapeMismatch(f"expected a tuple of weights of shapes {want}, got {got}")
+        try:
+            torch.broadcast_shapes(*(shape[:-2] for shape in got))
+        except RuntimeError:
+            raise ShapeMismatch(f"the batch dimensions of {got} do not broadcast") from None
+
+
+def require_full_row_rank(x: Float[Tensor, "n k"]) -> None:
+    """Refuse inputs X of smaller rank than they have rows.
+
+    Args:
+        x: X, shape (n, k).
+
+    Raises:
+        RankDeficient: rank X < n, judged by the rank tolerance of the dtype.
+
+    >>> require_full_row_rank(torch.ones(2, 3))
+    Traceback (most recent call last):
+    ...
+    mc_lib.errors.RankDeficient: X of shape (2, 3) has rank 1, not the full row rank 2: ...
+    """
+    rank = int(torch.linalg.matrix_rank(x, rtol=tolerance(x.dtype).rank))
+    if rank < x.shape[0]:
+        raise RankDeficient(
+            f"X of shape {tuple(x.shape)} has rank {rank}, not the full row rank "
+            f"{x.shape[0]}: some inputs are never seen"
+        )

@@ -1,0 +1,113 @@
+"""The two-layer network with any pointwise activation, of eq. (6)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, ShapeMismatch
+from mc_lib.groups.permutation import Permutation
+from mc_lib.networks.base import Network, Weights
+from mc_lib.symmetry import Layer, Symmetry
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLayer(Network):
+    """The network U σ(VX) with the loss ‖Y − U σ(VX)‖².
+
+    Weights are (V, U), in the order of application as everywhere here, V of shape h × n
+    and U of shape m × h; the paper writes the pair of eq. (6) as (U, V).
+
+    Args:
+        X: inputs as columns, shape (n, k).
+        Y: targets as columns, shape (m, k).
+        hidden: the number h ≥ 1 of hidden neurons.
+        activation: σ, continuous, applied entry by entry.
+
+    Raises:
+        ShapeMismatch: X and Y are not matrices with the same number of columns.
+        OutOfDomain: hidden < 1.
+
+    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> net = TwoLayer(2 * one, one, hidden=1, activation=torch.square)
+    >>> float(net.loss((one, one)))  # (1 − 2²)²
+    9.0
+    """
+
+    hidden: int
+    activation: Callable[[Tensor], Tensor]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden < 1:
+            raise OutOfDomain(f"the hidden width is 1 or more, got {self.hidden}")
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """The shapes of V and U: h × n and m × h."""
+        return ((self.hidden, self.X.shape[0]), (self.Y.shape[0], self.hidden))
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """S_h, the permutations of the hidden neurons: exact for every pointwise σ."""
+        return Symmetry.chain([Layer(Permutation(self.hidden))])
+
+    def features(self, v: Float[Tensor, "*batch h n"]) -> Float[Tensor, "*batch h k"]:
+        """Return H = σ(VX), what the hidden neurons make of the data.
+
+        Args:
+            v: V, batched or not; any number of rows will do.
+
+        Returns:
+            Shape (..., h, k).
+
+        Raises:
+            ShapeMismatch: σ changes the shape.
+            DtypeMismatch: σ changes the dtype or the device.
+            NotFinite: a value of σ is NaN or infinite.
+
+        >>> one = torch.eye(1)
+        >>> TwoLayer(2 * one, one, hidden=1, activation=torch.square).features(3 * one)
+        tensor([[36.]])
+        """
+        z = v @ self.X
+        values = self.activation(z)
+        if values.shape != z.shape:
+            raise ShapeMismatch(
+                f"the activation acts entry by entry: it was given shape {tuple(z.shape)} "
+                f"and returned {tuple(values.shape)}"
+            )
+        if values.dtype != z.dtype or values.device != z.device:
+            raise DtypeMismatch(
+                f"the activation was given {z.dtype} on {z.device} "
+                f"and returned {values.dtype} on {values.device}"
+            )
+        bad = ~torch.isfinite(values)
+        if bad.any():
+            raise NotFinite(
+                f"{int(bad.sum())} of the {bad.numel()} values of the activation are NaN or "
+                f"infinite, the first at {float(z[bad][0]):.3g}"
+            )
+        return values
+
+    def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
+        """Return U σ(VX).
+
+        Args:
+            w: weights (V, U), batched or not.
+
+        Returns:
+            Shape (..., m, k).
+
+        Raises:
+            McLibError: as `require_weights` and `features`.
+
+        >>> one = torch.eye(1)
+        >>> net = TwoLayer(2 * one, one, hidden=1, activation=torch.square)
+        >>> net.output((3 * one, 0.5 * one))
+        tensor([[18.]])
+        """
+        self.require_weights(w)
+        return w[1] @ self.features(w[0])

@@ -1,0 +1,265 @@
+"""The library's order, read from its source: floors, sizes, docstrings, and no side effects."""
+
+import ast
+import doctest
+import importlib
+import os
+import re
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import mc_lib
+
+ROOT = Path(mc_lib.__file__).parent
+PACKAGE = ROOT.name
+
+# A file imports from lower floors only; the files of a package are one unit, without cycles.
+FLOORS = (
+    {"errors"},
+    {"params", "claims", "parameters"},
+    {"_search"},
+    {"groups"},
+    {"layers", "approximate"},
+    {"symmetry"},
+    {"networks", "invariance"},
+    {"curves"},
+    {"minima", "alignment", "landscape", "geometry", "proximity", "bounds"},
+    {"training", "figures"},
+    {"__init__"},
+)
+FLOOR = {unit: height for height, units in enumerate(FLOORS) for unit in units}
+PLOTS = {"figures"}
+PRINTS = {"claims", "training", "figures"}
+
+
+def files():
+    """The source files by dotted name inside the package: 'params', 'minima.linear', ..."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in sorted(ROOT.rglob("*.py"))
+    }
+
+
+FILES = files()
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+every_file = pytest.mark.parametrize("name", FILES)
+
+
+def imports(name):
+    """The dotted names inside mc_lib that a file imports."""
+    found = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: relative import, line {node.lineno}"
+            if node.module == PACKAGE:
+                found |= {alias.name for alias in node.names}
+            elif node.module.startswith(f"{PACKAGE}."):
+                inner = node.module.removeprefix(f"{PACKAGE}.")
+                found |= {resolved(f"{inner}.{alias.name}", inner) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.name.removeprefix(f"{PACKAGE}.")
+                for alias in node.names
+                if alias.name.split(".")[0] == PACKAGE
+            }
+    return found
+
+
+def resolved(dotted, parent):
+    """The file that `from parent import child` reads: the child's own, or the parent's."""
+    if dotted in FILES or f"{dotted}.__init__" in FILES:
+        return dotted
+    return f"{parent}.__init__" if f"{parent}.__init__" in FILES else parent
+
+
+def unit(name):
+    return name.split(".")[0]
+
+
+def modules_outside(name):
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split(".")[0]
+
+
+# -- floors --------------------------------------------------------------------
+def test_every_file_has_a_floor():
+    unknown = {unit(name) for name in FILES} - set(FLOOR)
+    assert not unknown, f"give these a floor in FLOORS: {sorted(unknown)}"
+
+
+@every_file
+def test_a_file_imports_from_lower_floors_only(name):
+    if name == "__init__":
+        return
+    height = FLOOR[unit(name)]
+    for other in imports(name) - {name}:
+        assert unit(other) not in (PACKAGE, "__init__"), f"{name} imports the top, {PACKAGE}"
+        below = FLOOR[unit(other)]
+        assert unit(other) == unit(name) or below < height, (
+            f"{name} (floor {height}) imports {other} (floor {below})"
+        )
+
+
+def test_no_two_files_import_each_other():
+    graph = {name: imports(name) - {name} for name in FILES if name != "__init__"}
+    named = {
+        name: {other if other in FILES else f"{other}.__init__" for other in others}
+        for name, others in graph.items()
+    }
+    try:
+        TopologicalSorter(named).prepare()
+    except CycleError as error:
+        pytest.fail(f"these files import each other: {error.args[1]}")
+
+
+def test_the_floors_are_the_floors_of_a_tower_that_exists():
+    assert {"errors", "params", "groups", "symmetry", "networks", "minima", "figures"} <= {
+        unit(name) for name in FILES
+    }
+
+
+# -- side effects --------------------------------------------------------------
+@every_file
+def test_only_figures_draws(name):
+    if unit(name) not in PLOTS:
+        assert "matplotlib" not in set(modules_outside(name))
+
+
+@every_file
+def test_nothing_prints_plots_or_writes_but_claims_and_the_top_floor(name):
+    if unit(name) in PRINTS:
+        return
+    forbidden = {"print", "open", "savefig", "show", "write_text", "write_bytes", "savez"}
+    forbidden |= {"savez_compressed", "mkdir", "unlink", "seed", "manual_seed"}
+    forbidden |= {"set_default_dtype", "set_num_threads", "use_deterministic_algorithms"}
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            assert called not in forbidden, f"{name}, line {node.lineno}: calls {called}"
+        assert not isinstance(node, ast.Global), f"{name}, line {node.lineno}: global statement"
+
+
+def test_importing_the_library_changes_no_global_state():
+    program = """
+import json, random, sys, warnings
+import numpy as np, torch, matplotlib as mpl, matplotlib.pyplot as plt
+import scipy.linalg, scipy.optimize, optree, jaxtyping
+def state():
+    return json.dumps([
+        str(torch.get_default_dtype()), torch.is_grad_enabled(), torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(), torch.get_rng_state().tolist(),
+        np.geterr(), str(np.get_printoptions()), str(np.random.get_state()),
+        str(random.getstate()), str(sorted(mpl.rcParams.items())), str(warnings.filters),
+        plt.get_fignums(),
+    ])
+before = state()
+import mc_lib
+assert "mc_lib.figures" in sys.modules
+now = state()
+for a, b in zip(json.loads(before), json.loads(now)):
+    assert a == b, (a, b)
+"""
+    environment = os.environ | {"MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT.parent)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
+# -- sizes ---------------------------------------------------------------------
+@every_file
+def test_a_file_has_at_most_300_lines(name):
+    lines = FILES[name].read_text(encoding="utf-8").count("\n")
+    assert lines <= 300, f"{name} has {lines} lines: split it by mathematical object"
+
+
+def functions(name):
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@every_file
+def test_a_function_has_at_most_40_lines_of_code(name):
+    for node in functions(name):
+        body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+        if body:
+            length = node.end_lineno - body[0].lineno + 1
+            assert length <= 40, f"{name}.{node.name} has {length} lines of code"
+
+
+# -- docstrings ----------------------------------------------------------------
+@every_file
+def test_every_file_says_what_it_holds(name):
+    assert ast.get_docstring(TREES[name]), f"{name} has no docstring"
+
+
+def public(nodes):
+    for node in nodes:
+        kinds = ast.FunctionDef | ast.ClassDef
+        if isinstance(node, kinds) and not node.name.startswith("_"):
+            yield node
+
+
+@every_file
+def test_every_public_name_has_a_docstring_and_every_public_function_a_doctest(name):
+    for node in public(TREES[name].body):
+        where = f"{name}.{node.name}"
+        assert ast.get_docstring(node), f"{where} has no docstring"
+        if isinstance(node, ast.FunctionDef):
+            examples = doctest.DocTestParser().get_examples(ast.get_docstring(node))
+            assert examples, f"{where} has no doctest"
+        else:
+            for method in public(node.body):
+                assert ast.get_docstring(method), f"{where}.{method.name} has no docstring"
+
+
+def test_docstrings_speak_of_nothing_outside_the_library():
+    for name, path in FILES.items():
+        found = re.search(r"/work/|shared/|\bagent", path.read_text(encoding="utf-8"))
+        assert not found, f"{name} mentions {found}"
+
+
+# -- public names --------------------------------------------------------------
+def exported():
+    for name, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+                yield name, ast.literal_eval(node.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "names"), list(exported()), ids=lambda x: x if isinstance(x, str) else ""
+)
+def test_public_names_are_sorted_and_exist(name, names):
+    assert names == sorted(set(names))
+    dotted = f"{PACKAGE}.{name}".removesuffix(".__init__")
+    module = importlib.import_module(dotted)
+    missing = [x for x in names if not hasattr(module, x)]
+    assert not missing, f"{dotted}.__all__ promises {missing}"
+
+
+def test_every_package_lists_its_public_names():
+    listed = {name for name, _ in exported()}
+    assert {name for name in FILES if name.endswith("__init__")} <= listed
+
+
+def test_every_error_is_public_and_derives_from_one():
+    errors = importlib.import_module(f"{PACKAGE}.errors")
+    for node in TREES["errors"].body:
+        if isinstance(node, ast.ClassDef):
+            assert node.name in mc_lib.__all__, f"{node.name} is not in mc_lib.__all__"
+            assert issubclass(getattr(errors, node.name), mc_lib.McLibError)
+    assert issubclass(mc_lib.McLibError, ValueError)

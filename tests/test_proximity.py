@@ -1,0 +1,156 @@
+"""Distances to a curve, against circles, chords and brute force."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mc_lib.curves import Line, PolygonalChain, QuadraticBezier
+from mc_lib.errors import NotFinite, OutOfDomain, ShapeMismatch
+from mc_lib.proximity import Nearest, distance_to_curve, segment_distance
+
+F64 = torch.float64
+
+
+class Arc:
+    """The arc (R cos θt, R sin θt), without breakpoints or start: a user's own class."""
+
+    def __init__(self, radius: float, angle: float, dtype: torch.dtype = F64) -> None:
+        self.radius, self.angle, self.dtype = radius, angle, dtype
+
+    def _turned(self, t: float | Tensor, quarter: int) -> tuple[Tensor]:
+        s = self.angle * torch.as_tensor(t, dtype=self.dtype) + quarter * math.pi / 2
+        size = self.radius * self.angle**quarter
+        return (size * torch.stack([torch.cos(s), torch.sin(s)], -1),)
+
+    def __call__(self, t: float | Tensor) -> tuple[Tensor]:
+        return self._turned(t, 0)
+
+    def velocity(self, t: float | Tensor) -> tuple[Tensor]:
+        return self._turned(t, 1)
+
+    def acceleration(self, t: float | Tensor) -> tuple[Tensor]:
+        return self._turned(t, 2)
+
+
+def flat(*points: tuple[float, float], dtype: torch.dtype = F64) -> list[tuple[Tensor]]:
+    return [(torch.tensor(p, dtype=dtype),) for p in points]
+
+
+def test_distance_to_a_circle(dtype: torch.dtype) -> None:
+    arc = Arc(2.0, math.pi, dtype)
+    angle = torch.tensor([[0.3, 1.234], [2.0, 3.0]], dtype=dtype)
+    radius = torch.tensor([[0.5, 2.0], [2.5, 70.0]], dtype=dtype)
+    points = (radius[..., None] * torch.stack([torch.cos(angle), torch.sin(angle)], -1),)
+    found = distance_to_curve(points, arc, samples=20)
+    close = {torch.float32: 1e-6, F64: 1e-14}[dtype]
+    assert found.distance.dtype == found.t.dtype == dtype
+    torch.testing.assert_close(found.distance, (radius - 2).abs(), rtol=close, atol=2 * close)
+    torch.testing.assert_close(found.t, angle / math.pi, rtol=0, atol=2 * close)
+
+
+def test_the_ends_of_a_curve_are_near_points() -> None:
+    arc = Arc(1.0, math.pi)
+    (found,) = (distance_to_curve(p, arc) for p in flat((1.5, -2.0)))
+    assert float(found.distance) == pytest.approx(math.hypot(0.5, 2), rel=1e-14)
+    assert float(found.t) == 0.0
+    (found,) = (distance_to_curve(p, arc) for p in flat((-1.5, -2.0)))
+    assert float(found.t) == 1.0
+
+
+def test_a_corner_is_a_near_point() -> None:
+    roof = PolygonalChain(flat((0, 0), (1, 1), (2, 0), (5, 0)))
+    found = distance_to_curve(flat((1.0, 3.0))[0], roof, samples=5)
+    assert (float(found.distance), float(found.t)) == (2.0, 1 / 3)
+    assert float(distance_to_curve(flat((2.0, 1.0))[0], roof, samples=5).distance) == (
+        pytest.approx(math.sqrt(0.5), rel=1e-14)
+    )
+
+
+@given(seed=st.integers(0, 10**6))
+def test_distance_is_that_of_a_fine_grid(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    controls = [(torch.randn(3, generator=generator, dtype=F64),) for _ in range(3)]
+    curve = QuadraticBezier(*controls)
+    p = torch.randn(4, 3, generator=generator, dtype=F64)
+    found = distance_to_curve((p,), curve, samples=51)
+    (fine,) = curve(torch.linspace(0, 1, 1001, dtype=F64))
+    brute = (fine[:, None] - p).norm(dim=-1).min(0).values
+    assert bool((found.distance <= brute * (1 + 1e-13)).all())
+    torch.testing.assert_close(found.distance, brute, rtol=0, atol=1e-2)
+    (near,) = curve(found.t)
+    torch.testing.assert_close(found.distance, (near - p).norm(dim=-1), rtol=1e-13, atol=1e-14)
+    inside = (found.t > 0) & (found.t < 1)
+    slope = ((near - p) * curve.velocity(found.t)[0]).sum(-1)
+    assert bool((slope[inside].abs() < 1e-12).all())
+
+
+def test_points_of_the_curve_are_at_distance_zero() -> None:
+    curve = QuadraticBezier(*flat((0, 0), (1, 3), (4, -1)))
+    t = torch.tensor([0.123, 0.77], dtype=F64)
+    found = distance_to_curve(curve(t), curve, samples=31)
+    assert float(found.distance.max()) < 1e-14
+    torch.testing.assert_close(found.t, t, rtol=0, atol=1e-14)
+
+
+def test_distance_does_not_depend_on_the_chunks() -> None:
+    points = (torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=F64),)
+    whole = distance_to_curve(points, Arc(1.0, 2.0), samples=9)
+    parts = distance_to_curve(points, Arc(1.0, 2.0), samples=9, max_bytes=7 * 16)
+    assert isinstance(whole, Nearest)
+    torch.testing.assert_close(parts.distance, whole.distance, rtol=1e-14, atol=0)
+    torch.testing.assert_close(parts.t, whole.t, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("angle", [0.5, 2.0, math.pi])
+def test_distance_from_a_chord_is_the_sagitta(angle: float, dtype: torch.dtype) -> None:
+    found = segment_distance(Arc(3.0, angle, dtype), points=8, samples=12)
+    close = {torch.float32: 2e-3, F64: 1e-7}[dtype]
+    chord = 6 * math.sin(angle / 2)
+    assert found.distance == pytest.approx(chord / 2 * math.tan(angle / 4), abs=close)
+    if angle < math.pi:  # all points of a half circle are equally near its centre
+        assert found.s == pytest.approx(0.5, abs=close)
+        assert found.t == pytest.approx(0.5, abs=close)
+
+
+def test_a_kink_of_the_distance_is_found() -> None:
+    roof = PolygonalChain(flat((-1, 0), (0.5, 1.5), (1, 0)))
+    found = segment_distance(roof, points=6, samples=9)
+    s = torch.linspace(-1, 1, 1001, dtype=F64)
+    left = (s + 1) / math.sqrt(2)
+    right = (1 - s) * 3 / math.sqrt(10)
+    best = torch.minimum(left, right)
+    assert found.distance == pytest.approx(float(best.max()), abs=1e-3)
+    slope = 6 / math.sqrt(10)  # √2 s on the left, slope (1 − s) on the right
+    assert found.s == pytest.approx(slope / (slope + math.sqrt(2)), abs=1e-7)
+    assert found.distance == pytest.approx(math.sqrt(2) * found.s, abs=1e-7)
+
+
+def test_a_segment_is_on_itself() -> None:
+    assert segment_distance(Line(*flat((0, 0), (1, 2))), points=5).distance < 1e-15
+
+
+@pytest.mark.bad_input
+def test_points_of_another_space_are_refused() -> None:
+    arc = Arc(1.0, 1.0)
+    with pytest.raises(ShapeMismatch, match=r"\[\(3,\)\] and \[\(2,\)\]"):
+        distance_to_curve((torch.zeros(3, dtype=F64),), arc)
+    with pytest.raises(ShapeMismatch, match="different trees"):
+        distance_to_curve({"a": torch.zeros(2, dtype=F64)}, arc)
+    with pytest.raises(NotFinite, match="^the points: 1 of the 2 entries"):
+        distance_to_curve((torch.tensor([math.nan, 0.0], dtype=F64),), arc)
+    with pytest.raises(OutOfDomain, match="got 1$"):
+        distance_to_curve(flat((0, 0))[0], arc, samples=1)
+    with pytest.raises(OutOfDomain, match="got 1$"):
+        segment_distance(arc, points=1)
+
+
+@pytest.mark.bad_input
+def test_what_a_user_curve_cannot_compute_is_refused() -> None:
+    broken = Arc(1.0, 1.0)
+    broken.radius = math.nan
+    with pytest.raises(NotFinite, match="^the distance at t = 0 is nan$"):
+        distance_to_curve(flat((0, 0))[0], broken)
