@@ -15,8 +15,8 @@ test: environment
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/zizmor --quiet --offline --no-progress .github
-	@$(RUN) pytest
-	@MC_LIB_PLAIN=1 $(RUN) pytest -p no:cacheprovider
+	@OMP_NUM_THREADS=1 $(RUN) pytest -n auto
+	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=1 $(RUN) pytest -n auto
 	@rm -rf $(CHECK) && mkdir -p $(CHECK)
 	@MC_LIB_RECORDS=$(CURDIR)/$(CHECK) $(RUN) pytest --override-ini addopts=-q -W default \
 	  --nbval --nbval-current-env --nbval-cell-timeout 300 book
@@ -25,7 +25,9 @@ test: environment
 
 # ten thousand random examples a law, and the coverage of the library
 test-long: environment
-	@MC_LIB_HYPOTHESIS=long $(RUN) pytest --cov --cov-report=term-missing --cov-fail-under=95
+	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=1 $(RUN) pytest -n auto --cov
+	@OMP_NUM_THREADS=1 MC_LIB_HYPOTHESIS=long $(RUN) pytest -n auto \
+	  --cov --cov-append --cov-report=term-missing --cov-fail-under=95
 
 # one chapter with other parameters: make chapter CHAPTER=04-connected-components SET="seed=1"
 chapter: environment
@@ -45,6 +47,11 @@ _build/bench/ready: benchmarks/requirements.lock pyproject.toml
 	@_build/bench/bin/pip install --quiet -r benchmarks/requirements.lock
 	@_build/bench/bin/pip install --quiet --no-deps -e .
 	@touch $@
+
+# change the library line by line and count the changes that no test notices
+mutate: environment
+	@MC_LIB_PLAIN=all OMP_NUM_THREADS=1 $(BIN)/mutmut run
+	@$(BIN)/mutmut results
 
 lock: environment
 	@$(RUN) book.pipeline.lock

@@ -13,7 +13,7 @@ from torch import Tensor
 from mc_lib import bounds
 from mc_lib.errors import OutOfDomain
 
-mpmath.mp.dps = 50
+mpmath.mp.dps = 60  # the same in every file: it is a global
 EPS = {torch.float32: 2.0**-23, torch.float64: 2.0**-52}
 dtypes = st.sampled_from([torch.float32, torch.float64])
 positive = st.floats(-6, 6).map(lambda e: 10.0**e)

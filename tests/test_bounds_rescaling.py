@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mc_lib import bounds
 from mc_lib.errors import OutOfDomain
 
-mpmath.mp.dps = 60
+mpmath.mp.dps = 60  # the same in every file: it is a global
 EPS = {torch.float32: 2.0**-23, torch.float64: 2.0**-52}
 dtypes = st.sampled_from([torch.float32, torch.float64])
 degrees = st.sampled_from([0.25, 0.5, 1.0, 2.0, 3.0])
