@@ -41,12 +41,13 @@ from mc_lib.groups import (
 from mc_lib.invariance import Invariance, measure_invariance, require_invariance
 from mc_lib.landscape import Barrier, barrier, loss_along
 from mc_lib.layers import Fixed, Into, Layer, OutOf
-from mc_lib.minima import component, count_components
-from mc_lib.networks import DeepLinear, partial_products
+from mc_lib.minima import component, connect, count_components
+from mc_lib.networks import DeepLinear, ResidualLinear, TwoLayer, partial_products
 from mc_lib.parameters import integer, integers, number
 from mc_lib.params import distance, inner, lerp, norm
 from mc_lib.proximity import distance_to_curve, segment_distance
 from mc_lib.symmetry import Symmetry
+from mc_lib.topology import count_grid_components, label_grid
 
 __all__ = [
     "ApproximateImage",
@@ -81,16 +82,20 @@ __all__ = [
     "QuadraticBezier",
     "RankDeficient",
     "RescalingCurve",
+    "ResidualLinear",
     "ShapeMismatch",
     "SignedPermutation",
     "Symmetry",
+    "TwoLayer",
     "approximate_act",
     "barrier",
     "bounds",
     "check",
     "claims_table",
     "component",
+    "connect",
     "count_components",
+    "count_grid_components",
     "curvature",
     "distance",
     "distance_to_curve",
@@ -98,6 +103,7 @@ __all__ = [
     "inner",
     "integer",
     "integers",
+    "label_grid",
     "length",
     "lerp",
     "log_positive",

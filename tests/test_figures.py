@@ -61,7 +61,19 @@ def test_the_legend_names_the_four_components_by_their_signs_in_their_colours():
         "(−, −)",
     ]
     colours = [to_hex(patch.get_facecolor()).upper() for patch in legend.get_patches()]
-    assert colours == list(figures.COMPONENT.values())
+    assert colours == [c for name, c in figures.COMPONENT.items() if 0 not in name]
+
+
+def test_the_legend_names_only_what_is_drawn_and_takes_a_title():
+    w, _ = surface()
+    names = torch.tensor([[1, 0], [-1, 1], [-1, -1]])
+    (legend,) = figures.sheets(tuple(x[:3] for x in w), names, title="signs").legends
+    assert [text.get_text() for text in legend.get_texts()] == ["(−, +)", "(−, −)", "(+, any)"]
+    assert legend.get_title().get_text() == "signs"
+
+
+def test_every_component_has_its_own_colour():
+    assert len(set(figures.COMPONENT.values())) == len(figures.COMPONENT)
 
 
 def test_drawing_changes_no_global_style():
@@ -136,5 +148,5 @@ def test_what_is_no_surface_is_refused():
 @pytest.mark.bad_input
 def test_signs_other_than_plus_and_minus_are_refused():
     w, signs = surface()
-    with pytest.raises(ShapeMismatch, match=r"pairs of signs \+1, -1, got \[\[0, 0\]"):
+    with pytest.raises(ShapeMismatch, match=r"names of components out of .*got \[\(0, 0\)"):
         figures.sheets(w, 0 * signs)

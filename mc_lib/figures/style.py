@@ -12,15 +12,19 @@ from torch import Tensor
 from mc_lib.claims import RECORDS
 
 # Okabe & Ito's palette, told apart by readers with any colour vision. One colour a
-# component, keyed by the signs that name it; the same in every chapter.
+# component, keyed by the signs that name it; 0 for a sign that does not matter.
 COMPONENT = {
     (1, 1): "#0072B2",
     (1, -1): "#E69F00",
     (-1, 1): "#009E73",
     (-1, -1): "#CC79A7",
+    (1, 0): "#56B4E9",
 }
 
 VIEW = (24, -62)  # elevation and azimuth of the 3-d figures, in degrees
+
+CURVE = "#0072B2"  # a path that stays on the minimum
+SEGMENT = "#D55E00"  # the straight segment between the same two points
 
 STYLE: Any = {
     "figure.figsize": (6.0, 4.8),

@@ -13,12 +13,15 @@ from mc_lib.errors import ShapeMismatch
 from mc_lib.figures.style import COMPONENT, STYLE, VIEW
 
 
-def sheets(w: tuple[Tensor, Tensor, Tensor], signs: Tensor) -> Figure:
-    """Draw the minimum of a three-layer 1 × 1 network in R³, coloured by component.
+def sheets(
+    w: tuple[Tensor, Tensor, Tensor], signs: Tensor, title: str = "signs of $W_1$ and $W_2W_1$"
+) -> Figure:
+    """Draw the minimum of a network with three 1 × 1 weights in R³, coloured by component.
 
     Args:
         w: weights of shape (s, p, q, 1, 1), s sheets on a p × q grid each.
-        signs: the component of each sheet, shape (s, 2).
+        signs: the component of each sheet, shape (s, 2); see `COMPONENT` for the names.
+        title: what the signs are.
 
     Returns:
         The figure: axes W_1, W_2 and W_3, one surface a sheet.
@@ -36,22 +39,22 @@ def sheets(w: tuple[Tensor, Tensor, Tensor], signs: Tensor) -> Figure:
             f"expected three weights of shape (s, p, q, 1, 1) and s pairs of signs, "
             f"got {[tuple(x.shape) for x in w]} and {tuple(signs.shape)}"
         )
-    if not (signs.abs() == 1).all():
-        raise ShapeMismatch(f"expected pairs of signs +1, -1, got {signs.tolist()}")
+    names = [tuple(pair) for pair in signs.tolist()]
+    if not set(names) <= set(COMPONENT):
+        raise ShapeMismatch(f"expected names of components out of {list(COMPONENT)}, got {names}")
     with plt.rc_context(STYLE):
         figure = plt.figure()
         axes: Any = figure.add_axes((0.0, 0.0, 1.0, 0.92), projection="3d", computed_zorder=False)
         for i in _far_to_near(w):
             surface = [x[i, ..., 0, 0].numpy(force=True) for x in w]
-            colour = COMPONENT[tuple(signs[i].tolist())]
+            colour = COMPONENT[names[i]]
             axes.plot_surface(*surface, color=colour, edgecolor="white", linewidth=0.1)
         axes.set(xlabel="$W_1$", ylabel="$W_2$", zlabel="$W_3$")
         axes.view_init(*VIEW)
         axes.set_box_aspect((1, 1, 0.8), zoom=0.92)
-        handles = [Patch(color=COMPONENT[pair], label=_mark(pair)) for pair in COMPONENT]
-        figure.legend(
-            handles=handles, title="signs of $W_1$ and $W_2W_1$", ncols=4, loc="upper center"
-        )
+        shown = [name for name in COMPONENT if name in names]
+        handles = [Patch(color=COMPONENT[name], label=_mark(name)) for name in shown]
+        figure.legend(handles=handles, title=title, ncols=len(shown), loc="upper center")
         return figure
 
 
@@ -64,5 +67,5 @@ def _far_to_near(w: tuple[Tensor, Tensor, Tensor]) -> list[int]:
     return torch.as_tensor(depth).argsort().tolist()
 
 
-def _mark(pair: tuple[int, int]) -> str:
-    return "({}, {})".format(*("+" if sign > 0 else "−" for sign in pair))
+def _mark(name: tuple[int, int]) -> str:
+    return "({}, {})".format(*({1: "+", -1: "−", 0: "any"}[sign] for sign in name))

@@ -1,21 +1,32 @@
-"""The zero-loss set of a network: its points, its components, their number."""
+"""The zero-loss set of a network: its points, its components, and the paths inside them."""
 
+from mc_lib.minima.curve import MinimumCurve
+from mc_lib.minima.front import component, connect, count_components, sample
 from mc_lib.minima.homeomorphism import from_group, sheets, to_group
-from mc_lib.minima.linear import (
-    component,
-    count_components,
-    require_minimum,
-    sample,
-    signed_layers,
+from mc_lib.minima.linear import signed_layers
+from mc_lib.minima.residual_scalar import (
+    residual_from_group,
+    residual_piece,
+    residual_to_group,
+    shifted,
 )
+from mc_lib.minima.residual_sheets import residual_sheets
+from mc_lib.minima.zero_loss import require_minimum
 
 __all__ = [
+    "MinimumCurve",
     "component",
+    "connect",
     "count_components",
     "from_group",
     "require_minimum",
+    "residual_from_group",
+    "residual_piece",
+    "residual_sheets",
+    "residual_to_group",
     "sample",
     "sheets",
+    "shifted",
     "signed_layers",
     "to_group",
 ]

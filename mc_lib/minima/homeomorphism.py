@@ -9,7 +9,8 @@ from torch import Tensor
 from mc_lib.errors import OutOfDomain, ShapeMismatch
 from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.groups.product import Elements
-from mc_lib.minima.linear import component, require_minimum, target_map
+from mc_lib.minima.linear import component, target_map
+from mc_lib.minima.zero_loss import require_minimum
 from mc_lib.networks import DeepLinear, Weights
 from mc_lib.params import require_tensors
 

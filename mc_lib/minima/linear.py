@@ -13,36 +13,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mc_lib.errors import NotAMinimum, OutOfDomain, RankDeficient
+from mc_lib.errors import OutOfDomain, RankDeficient
 from mc_lib.groups.general_linear import GeneralLinear
+from mc_lib.minima.fibre import in_random_position, random_in_fibre
+from mc_lib.minima.zero_loss import attainable_map, require_minimum
 from mc_lib.networks import DeepLinear, Weights, partial_products
-from mc_lib.params import tolerance
-
-
-def require_minimum(net: DeepLinear, w: Weights, rtol: float | None = None) -> None:
-    """Refuse a point that is not on the minimum L⁻¹(0).
-
-    Args:
-        net: the network.
-        w: weights, batched or not.
-        rtol: the largest loss / ‖Y‖² that counts as zero; by default that of the dtype.
-
-    Raises:
-        NotAMinimum: with the relative loss and the tolerance.
-
-    >>> one = torch.eye(1, dtype=torch.float64)
-    >>> require_minimum(DeepLinear(one, one, (1,)), (one, 2 * one))
-    Traceback (most recent call last):
-    ...
-    mc_lib.errors.NotAMinimum: loss 1 is above 1e-16 = 1e-16 ‖Y‖²: not on the minimum
-    """
-    rtol = tolerance(net.X.dtype).zero_loss if rtol is None else rtol
-    loss, zero = net.loss(w), float(rtol * net.Y.square().sum())
-    if (loss > zero).any():
-        raise NotAMinimum(
-            f"loss {float(loss.max()):.3g} is above {zero:.3g} = {rtol:.3g} ‖Y‖²: "
-            "not on the minimum"
-        )
 
 
 def count_components(net: DeepLinear) -> int:
@@ -159,17 +134,19 @@ def sample(
     if signs is not None and (len(signs) != len(layers) or not set(signs) <= {1, -1}):
         raise OutOfDomain(f"signs: one of +1, -1 for each of the layers {layers}, got {signs}")
     chosen = dict(zip(layers, signs, strict=True)) if signs is not None else {}
-    products = [torch.eye(n, dtype=target.dtype, device=target.device).expand(*batch, n, n)]
-    for i, h in enumerate(net.widths, start=1):
-        square = GeneralLinear(n).sample(
-            generator, batch, condition=condition, component=chosen.get(i), dtype=target.dtype
-        )
-        products.append(square if h == n else _frame(h, square, generator))
-    products.append(target.expand(*batch, *target.shape))
-    return tuple(
-        _weight_between(before, after, generator)
-        for before, after in zip(products, products[1:], strict=False)
-    )
+    product = torch.eye(n, dtype=target.dtype, device=target.device).expand(*batch, n, n)
+    weights: list[Tensor] = []
+    for i, h in enumerate((*net.widths, None), start=1):
+        if h is None:
+            after = target.expand(*batch, *target.shape)
+        else:
+            square = GeneralLinear(n).sample(
+                generator, batch, condition=condition, component=chosen.get(i), dtype=target.dtype
+            )
+            after = in_random_position(square, h, generator)
+        weights.append(random_in_fibre(product, after, generator))
+        product = weights[-1] @ product
+    return tuple(weights)
 
 
 def target_map(net: DeepLinear) -> Float[Tensor, "m n"]:
@@ -188,45 +165,7 @@ def target_map(net: DeepLinear) -> Float[Tensor, "m n"]:
     >>> target_map(DeepLinear(2 * torch.eye(1), torch.eye(1), widths=(1,)))
     tensor([[0.5000]])
     """
-    n, shape = net.X.shape[0], f"{net.Y.shape[0]} × {net.X.shape[0]}"
-    target = torch.linalg.lstsq(net.X.mT, net.Y.mT).solution.mT
-    tol = tolerance(target.dtype)
-    loss, size = float((net.Y - target @ net.X).square().sum()), float(net.Y.square().sum())
-    if loss > tol.zero_loss * size:
-        raise RankDeficient(
-            f"zero loss is out of reach: the best linear map leaves {loss:.3g} of ‖Y‖² = {size:.3g}"
-        )
-    rank = int(torch.linalg.matrix_rank(target, rtol=tol.rank))
-    if rank < n:
-        raise RankDeficient(f"the target map A = Y X⁺ ({shape}) has rank {rank}, not {n}")
+    n, target = net.X.shape[0], attainable_map(net)
     if min(net.widths) < n:
         raise RankDeficient(f"a hidden width of {net.widths} is below the rank {n} of A = Y X⁺")
     return target
-
-
-def _frame(
-    h: int, square: Float[Tensor, "*batch n n"], generator: torch.Generator
-) -> Float[Tensor, "*batch h n"]:
-    """Return an h × n matrix with the singular values of `square`, in a random position."""
-    *batch, n, _ = square.shape
-    normal = torch.randn(
-        *batch, h, n, generator=generator, dtype=square.dtype, device=square.device
-    )
-    return torch.linalg.qr(normal).Q @ square
-
-
-def _weight_between(
-    before: Float[Tensor, "*batch a n"],
-    after: Float[Tensor, "*batch b n"],
-    generator: torch.Generator,
-) -> Float[Tensor, "*batch b a"]:
-    """Return a random W with W P_{i-1} = P_i, for P_{i-1} of full column rank."""
-    a, n = before.shape[-2:]
-    if a == n:
-        return GeneralLinear(n).right_inverse(after, before)
-    q, r = torch.linalg.qr(before)
-    determined = torch.linalg.solve_triangular(r, after, upper=True, left=False) @ q.mT
-    z = torch.randn(
-        *after.shape[:-1], a, generator=generator, dtype=after.dtype, device=after.device
-    )
-    return determined + (z - z @ q @ q.mT) / a**0.5

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.general_linear import GeneralLinear
+from mc_lib.layers import Fixed, Into, Layer, OutOf
 from mc_lib.networks.base import Network, Weights, require_full_row_rank
-from mc_lib.symmetry import Fixed, Into, Layer, OutOf, Symmetry
+from mc_lib.symmetry import Symmetry
 
 
 @dataclass(frozen=True, eq=False)

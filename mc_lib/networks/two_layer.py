@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, ShapeMismatch
 from mc_lib.groups.permutation import Permutation
+from mc_lib.layers import Layer
 from mc_lib.networks.base import Network, Weights
-from mc_lib.symmetry import Layer, Symmetry
+from mc_lib.symmetry import Symmetry
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,146 @@
+"""The minimum of a two-layer network that is at least as wide as the data.
+
+Where H = σ(VX), h × k, has full column rank k, {U : U H = Y} is an affine space. So the
+full-rank part of the minimum, M = {(V, U) : rank σ(VX) = k, U σ(VX) = Y}, is a bundle of
+affine spaces over F = {V : rank σ(VX) = k}, and has the components of F.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mc_lib.errors import OutOfDomain, RankDeficient
+from mc_lib.groups.refusal import first_fault
+from mc_lib.minima.fibre import random_in_fibre
+from mc_lib.minima.zero_loss import require_minimum
+from mc_lib.networks import TwoLayer, Weights
+from mc_lib.params import tolerance
+
+
+def count_components(net: TwoLayer) -> int:
+    """Return the number of components of the full-rank part M of the minimum: 1 for h > k.
+
+    What is counted is M = {(V, U) ∈ L⁻¹(0) : rank σ(VX) = k}, where it is not empty; the
+    minimum may have other points, with σ(VX) of smaller rank, about which nothing is said.
+    M is path-connected for every continuous σ and h ≥ k + 1 (ours; the proof is in
+    `exchange`).
+
+    Args:
+        net: a network with h ≥ k + 1 hidden neurons for k columns of data.
+
+    Returns:
+        1.
+
+    Raises:
+        RankDeficient: h ≤ k.
+
+    >>> X = torch.eye(2, dtype=torch.float64)
+    >>> count_components(TwoLayer(X, X, hidden=3, activation=torch.tanh))
+    1
+    """
+    h, k = net.hidden, net.X.shape[1]
+    if h <= k:
+        raise RankDeficient(
+            f"the number of components is known for h ≥ k + 1 = {k + 1} hidden neurons, "
+            f"k the columns of data; got h = {h}"
+        )
+    return 1
+
+
+def component(net: TwoLayer, w: Weights) -> Int[Tensor, "*batch 0"]:
+    """Return the name of the component of M that holds w: empty, as there is only one.
+
+    Args:
+        net: a network with h ≥ k + 1.
+        w: a point of M, batched or not.
+
+    Returns:
+        Shape (..., 0).
+
+    Raises:
+        NotAMinimum: w has positive loss.
+        RankDeficient: h ≤ k, or σ(VX) does not have full column rank.
+
+    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> net = TwoLayer(one, one, hidden=2, activation=torch.relu)
+    >>> component(net, (torch.ones(2, 1).double(), torch.ones(1, 2).double() / 2)).shape
+    torch.Size([0])
+    """
+    count_components(net)
+    require_minimum(net, w)
+    require_full_rank(net, w[0])
+    batch = torch.broadcast_shapes(*(x.shape[:-2] for x in w))
+    return torch.ones(*batch, 0, dtype=torch.int64, device=net.X.device)
+
+
+def sample(
+    net: TwoLayer,
+    generator: torch.Generator,
+    batch: tuple[int, ...] = (),
+    *,
+    scale: float = 1.0,
+) -> Weights:
+    """Return random points (V, U) of M.
+
+    V is standard normal times scale/√n, U = Y H⁺ + Z (I − H H⁺) with a standard normal
+    Z/√h.
+
+    Args:
+        net: a network with h ≥ k.
+        generator: the source of randomness.
+        batch: leading shape.
+        scale: of V, positive.
+
+    Returns:
+        Weights with leading shape `batch`.
+
+    Raises:
+        OutOfDomain: scale is not positive.
+        RankDeficient: some σ(VX) does not have full column rank.
+
+    >>> X = torch.eye(2, dtype=torch.float64)
+    >>> net = TwoLayer(X, X, hidden=3, activation=torch.tanh)
+    >>> bool(net.loss(sample(net, torch.Generator())) < 1e-25)
+    True
+    """
+    if not 0 < scale < float("inf"):
+        raise OutOfDomain(f"scale is a positive number, got {scale}")
+    h, n = net.shapes[0]
+    v = torch.randn(
+        *batch, h, n, generator=generator, dtype=net.X.dtype, device=generator.device
+    ) * (scale / n**0.5)
+    require_full_rank(net, v)
+    return v, random_in_fibre(net.features(v), net.Y.expand(*batch, *net.Y.shape), generator)
+
+
+def require_full_rank(net: TwoLayer, v: Float[Tensor, "*batch h n"], at: str = "") -> None:
+    """Refuse a first layer whose features σ(VX) do not have full column rank.
+
+    Args:
+        net: the network.
+        v: V, batched or not.
+        at: how the message says where V comes from.
+
+    Raises:
+        RankDeficient: h < k, or σ_min(H) is at most the rank tolerance times σ_max(H).
+
+    >>> two = torch.ones(1, 2)
+    >>> require_full_rank(TwoLayer(two, two, hidden=1, activation=torch.tanh), torch.ones(1, 1))
+    Traceback (most recent call last):
+    ...
+    mc_lib.errors.RankDeficient: σ(VX) is 1 × 2: full column rank needs h ≥ k = 2 ...
+    """
+    h, k = net.hidden, net.X.shape[1]
+    if h < k:
+        raise RankDeficient(
+            f"σ(VX) is {h} × {k}: full column rank needs h ≥ k = {k} hidden neurons, and a "
+            f"path between any two minima h ≥ k + 1"
+        )
+    s = torch.linalg.svdvals(net.features(v))
+    flat = s[..., -1] <= tolerance(s.dtype).rank * s[..., 0]
+    if flat.any():
+        where, entry = first_fault(flat)
+        raise RankDeficient(
+            f"σ(VX){at} does not have full column rank {k}{entry}: smallest singular value "
+            f"{float(s[where][-1]):.3g} against the largest {float(s[where][0]):.3g}"
+        )

@@ -1,0 +1,91 @@
+"""Membership of the zero-loss set L⁻¹(0), and the linear map that attains it."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mc_lib.errors import NotAMinimum, RankDeficient, ShapeMismatch
+from mc_lib.networks import Network, Weights
+from mc_lib.params import tolerance
+
+
+def require_minimum(net: Network, w: Weights, rtol: float | None = None) -> None:
+    """Refuse a point that is not on the minimum L⁻¹(0).
+
+    Args:
+        net: the network.
+        w: weights, batched or not.
+        rtol: the largest loss / ‖Y‖² that counts as zero; by default that of the dtype.
+
+    Raises:
+        NotAMinimum: with the relative loss and the tolerance.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> require_minimum(DeepLinear(one, one, (1,)), (one, 2 * one))
+    Traceback (most recent call last):
+    ...
+    mc_lib.errors.NotAMinimum: loss 1 is above 1e-16 = 1e-16 ‖Y‖²: not on the minimum
+    """
+    rtol = tolerance(net.X.dtype).zero_loss if rtol is None else rtol
+    loss, zero = net.loss(w), float(rtol * net.Y.square().sum())
+    if (loss > zero).any():
+        raise NotAMinimum(
+            f"loss {float(loss.max()):.3g} is above {zero:.3g} = {rtol:.3g} ‖Y‖²: "
+            "not on the minimum"
+        )
+
+
+def require_ends(net: Network, w0: Weights, w1: Weights) -> None:
+    """Refuse what is not a pair of single points of L⁻¹(0), the ends of a path.
+
+    Args:
+        net: the network.
+        w0: weights.
+        w1: weights.
+
+    Raises:
+        ShapeMismatch: not weights of the network, or batched.
+        NotAMinimum: a point has positive loss.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> require_ends(DeepLinear(one, one, (1,)), (one, one), (one, one))
+    """
+    for name, w in (("w0", w0), ("w1", w1)):
+        net.require_weights(w)
+        if any(x.ndim != 2 for x in w):
+            raise ShapeMismatch(
+                f"a path joins two single points; {name} has shapes {[tuple(x.shape) for x in w]}"
+            )
+        require_minimum(net, w)
+
+
+def attainable_map(net: Network) -> Float[Tensor, "m n"]:
+    """Return A = Y X⁺, the only linear map with A X = Y, for X of full row rank n.
+
+    Args:
+        net: a linear network.
+
+    Returns:
+        Shape (m, n), of full column rank.
+
+    Raises:
+        RankDeficient: A X ≠ Y (zero loss is out of reach), or rank A < n.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> attainable_map(DeepLinear(2 * torch.eye(1), torch.eye(1), widths=(1,)))
+    tensor([[0.5000]])
+    """
+    n, shape = net.X.shape[0], f"{net.Y.shape[0]} × {net.X.shape[0]}"
+    target = torch.linalg.lstsq(net.X.mT, net.Y.mT).solution.mT
+    tol = tolerance(target.dtype)
+    loss, size = float((net.Y - target @ net.X).square().sum()), float(net.Y.square().sum())
+    if loss > tol.zero_loss * size:
+        raise RankDeficient(
+            f"zero loss is out of reach: the best linear map leaves {loss:.3g} of ‖Y‖² = {size:.3g}"
+        )
+    rank = int(torch.linalg.matrix_rank(target, rtol=tol.rank))
+    if rank < n:
+        raise RankDeficient(f"the target map A = Y X⁺ ({shape}) has rank {rank}, not {n}")
+    return target
