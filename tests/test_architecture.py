@@ -21,7 +21,7 @@ PACKAGE = ROOT.name
 FLOORS = (
     {"errors"},
     {"params", "claims", "parameters"},
-    {"_search"},
+    {"_search", "topology"},
     {"groups"},
     {"layers", "approximate"},
     {"symmetry"},
