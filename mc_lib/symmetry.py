@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mc_lib.errors import DtypeMismatch, NotSymmetric, ShapeMismatch
-from mc_lib.groups.base import Element, Group
+from mc_lib.groups.base import Element
 from mc_lib.groups.product import ProductGroup
 from mc_lib.layers import Axes, Axis, Fixed, Into, Layer, OutOf
 from mc_lib.params import Point, require_point, require_tensors
@@ -160,7 +160,7 @@ class Symmetry:
         """
         entries = dict(zip(self.layers, self.group.entries(m), strict=True))
         for group, x in zip(self.group.factors, entries.values(), strict=True):
-            what, shape = f"an element of the Lie algebra of {group}", _shape(group)
+            what, shape = f"an element of the Lie algebra of {group}", group.element_shape
             require_tensors([x], what)
             if x.shape[-len(shape) :] != shape:
                 raise ShapeMismatch(f"{what}: its last dims are {shape}, got {tuple(x.shape)}")
@@ -194,7 +194,7 @@ class Symmetry:
         first = next(iter(named.values()))
         batches = [tuple(x.shape[: x.ndim - len(tables[key])]) for key, x in named.items()]
         for name, e in entries.items():
-            batches.append(tuple(e.shape[: e.ndim - len(_shape(self.layers[name].group))]))
+            batches.append(tuple(e.shape[: e.ndim - len(self.layers[name].group.element_shape)]))
             if (e.is_floating_point() and e.dtype != first.dtype) or e.device != first.device:
                 raise DtypeMismatch(
                     f"{name}: the group entry is {e.dtype} on {e.device}, the weights are "
@@ -221,10 +221,6 @@ class Symmetry:
                     f"weight {key!r} of shape {tuple(x.shape)} meets {axis.layer!r} with "
                     f"{size} neurons, but {self.layers[axis.layer].group} acts there"
                 )
-
-
-def _shape(group: Group) -> tuple[int, ...]:
-    return tuple(group.identity(device="meta").shape)
 
 
 def _items(tree: Any) -> Iterable[tuple[Any, Any]]:

@@ -86,6 +86,8 @@ def test_determinants_are_drawn_against_the_zero_line():
     assert [colour(x) for x in (inside, first, second)] == [CURVE, ACROSS, ACROSS]
     assert colour(segment) == SEGMENT
     assert segment.get_linestyle() == "--"
+    assert first.get_label() == "paths to $GL_2^-$"
+    assert second.get_label().startswith("_")  # named once
     assert [line.get_linewidth() for line in (zero, first, second)] == [1, 1, 1]
     np.testing.assert_allclose(figure.get_size_inches(), [6.0, 3.8])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("$t$", "determinant")

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
@@ -49,7 +50,7 @@ def pieces(w1: Tensor, w2: Tensor, piece: Tensor, epsilon: float) -> Figure:
         axes.set(xlabel="$W_1$", ylabel="$W_2$", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
         names = [f"$C_{i}$" for i in range(1, 5)]
         patches = [Patch(color=c, alpha=0.75, label=n) for c, n in zip(PIECES, names, strict=True)]
-        line = plt.Line2D([], [], color="black", linewidth=3, label="$S_0$")
-        gap = plt.Line2D([], [], color="black", linestyle="--", label="not in it")
+        line = Line2D([], [], color="black", linewidth=3, label="$S_0$")
+        gap = Line2D([], [], color="black", linestyle="--", label="not in it")
         figure.legend(handles=[*patches, line, gap], loc="outside upper center", ncols=6)
         return figure

@@ -41,6 +41,11 @@ class Group(ABC):
         if not isinstance(self.n, int) or self.n < 1:
             raise OutOfDomain(f"{type(self).__name__}: n must be an integer ≥ 1, got {self.n!r}")
 
+    @property
+    def element_shape(self) -> tuple[int, ...]:
+        """The shape of one element, without its batch."""
+        return (self.n,)
+
     # -- the laws ---------------------------------------------------------------
     @abstractmethod
     def identity(

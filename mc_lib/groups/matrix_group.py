@@ -10,6 +10,11 @@ from mc_lib.groups.base import Group
 class MatrixGroup(Group):
     """A group of n × n matrices, elements of shape (..., n, n): product and action are @."""
 
+    @property
+    def element_shape(self) -> tuple[int, ...]:
+        """The shape (n, n) of one matrix."""
+        return (self.n, self.n)
+
     def identity(
         self,
         batch: tuple[int, ...] = (),

@@ -1,0 +1,116 @@
+"""Pieces of grid sets: faces join cells, corners do not, in any dimension."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis.extra import numpy as hnp
+
+from mc_lib.errors import DtypeMismatch, ShapeMismatch
+from mc_lib.topology import count_grid_components, label_grid
+
+shapes = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
+grids = hnp.arrays(bool, shapes).map(torch.from_numpy)
+
+
+def flood(inside):
+    """The labels by the textbook: from each new cell, flood all that faces reach."""
+    labels = np.zeros(inside.shape, dtype=int)
+    number = 0
+    for cell in itertools.product(*map(range, inside.shape)):
+        if not inside[cell] or labels[cell]:
+            continue
+        number += 1
+        todo = [cell]
+        while todo:
+            here = todo.pop()
+            labels[here] = number
+            for axis, step in itertools.product(range(len(cell)), (-1, 1)):
+                there = (*here[:axis], here[axis] + step, *here[axis + 1 :])
+                ok = 0 <= there[axis] < inside.shape[axis]
+                if ok and inside[there] and not labels[there]:
+                    todo.append(there)
+    return labels
+
+
+# -- the labels ----------------------------------------------------------------
+@given(grids)
+def test_labels_are_those_of_a_flood(inside):
+    expected = flood(inside.numpy())
+    labels = label_grid(inside)
+    assert labels.dtype == torch.int64
+    np.testing.assert_array_equal(labels.numpy(), expected)
+    assert count_grid_components(inside) == expected.max(initial=0)
+
+
+def test_pieces_are_numbered_as_they_first_occur():
+    # the third cell of the first row belongs to the first piece by way of the second row
+    inside = torch.tensor([[1, 0, 1, 0, 1], [1, 1, 1, 0, 0]], dtype=torch.bool)
+    assert label_grid(inside).tolist() == [[1, 0, 1, 0, 2], [1, 1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 4])
+def test_a_checkerboard_falls_into_its_cells(dimension):
+    index = torch.stack(torch.meshgrid(*[torch.arange(4)] * dimension, indexing="ij"))
+    white = index.sum(0) % 2 == 0
+    assert count_grid_components(white) == 4**dimension // 2
+    assert count_grid_components(white | True) == 1
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 4])
+def test_removing_the_axes_leaves_one_piece_for_each_choice_of_signs(dimension):
+    axes = torch.meshgrid(*[torch.arange(-1, 2)] * dimension, indexing="ij")
+    assert count_grid_components(torch.stack(axes).ne(0).all(0)) == 2**dimension
+
+
+@given(grids, grids)
+def test_counts_of_a_product_multiply(a, b):
+    product = a.reshape(*a.shape, *[1] * b.ndim) & b
+    assert count_grid_components(product) == count_grid_components(a) * count_grid_components(b)
+
+
+def test_the_empty_set_and_the_empty_grid_have_no_piece():
+    for shape in ((3,), (0,), (2, 0), (2, 3)):
+        inside = torch.zeros(shape, dtype=torch.bool)
+        assert count_grid_components(inside) == 0
+        assert label_grid(inside).shape == shape
+        assert label_grid(inside).dtype == torch.int64
+
+
+def test_the_grid_is_left_alone():
+    inside = torch.tensor([True, False, True])
+    label_grid(inside)
+    assert inside.tolist() == [True, False, True]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_labels_stay_on_the_device_of_the_grid():
+    inside = torch.tensor([True, False, True], device="cuda")
+    assert label_grid(inside).device == inside.device
+    assert label_grid(inside).tolist() == [1, 0, 2]
+
+
+# -- errors --------------------------------------------------------------------
+@pytest.mark.bad_input
+@pytest.mark.parametrize("function", [label_grid, count_grid_components])
+def test_what_holds_no_truth_values_is_refused(function):
+    cases = [
+        (torch.ones(2), "got torch.float32"),
+        (torch.ones(2, dtype=torch.int64), "got torch.int64"),
+        ([True, False], "got list"),
+        (np.ones(2, dtype=bool), "got ndarray"),
+    ]
+    for value, got in cases:
+        with pytest.raises(
+            DtypeMismatch, match=f"^the grid: expected a tensor of torch.bool, {got}$"
+        ):
+            function(value)
+
+
+@pytest.mark.bad_input
+def test_a_single_truth_value_is_no_grid():
+    message = r"^the grid: expected at least one dimension, got a single cell \(\)$"
+    with pytest.raises(ShapeMismatch, match=message):
+        label_grid(torch.tensor(True))
