@@ -46,6 +46,7 @@ from mc_lib.networks import DeepLinear, ResidualLinear, TwoLayer, partial_produc
 from mc_lib.parameters import integer, integers, number
 from mc_lib.params import distance, inner, lerp, norm
 from mc_lib.proximity import distance_to_curve, segment_distance
+from mc_lib.survey import Survey, survey_components
 from mc_lib.symmetry import Symmetry
 from mc_lib.topology import count_grid_components, label_grid
 
@@ -85,6 +86,7 @@ __all__ = [
     "ResidualLinear",
     "ShapeMismatch",
     "SignedPermutation",
+    "Survey",
     "Symmetry",
     "TwoLayer",
     "approximate_act",
@@ -117,4 +119,5 @@ __all__ = [
     "partial_products",
     "require_invariance",
     "segment_distance",
+    "survey_components",
 ]

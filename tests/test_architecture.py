@@ -27,7 +27,7 @@ FLOORS = (
     {"symmetry"},
     {"networks", "invariance"},
     {"curves"},
-    {"minima", "alignment", "landscape", "geometry", "proximity", "bounds"},
+    {"minima", "alignment", "landscape", "geometry", "proximity", "bounds", "survey"},
     {"training", "figures"},
     {"__init__"},
 )
