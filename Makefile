@@ -14,12 +14,12 @@ test: environment
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/zizmor --quiet --offline --no-progress .github
+	@$(BIN)/zizmor --quiet --offline --no-progress .github > /dev/null || $(BIN)/zizmor --offline .github
 	@OMP_NUM_THREADS=1 $(RUN) pytest -n auto
 	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=1 $(RUN) pytest -n auto
 	@rm -rf $(CHECK) && mkdir -p $(CHECK)
 	@MC_LIB_RECORDS=$(CURDIR)/$(CHECK) $(RUN) pytest --override-ini addopts=-q -W default \
-	  --nbval --nbval-current-env --nbval-cell-timeout 300 book
+	  --nbval --nbval-current-env --nbval-cell-timeout 300 -n auto --dist loadfile book
 	@$(RUN) book.pipeline.compare $(CHECK)/figures book/reference
 	@echo "test: style, types, library, bad input, chapters and figures all passed"
 
