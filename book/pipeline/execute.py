@@ -43,7 +43,7 @@ def execute(notebook: Path, out: Path, values: dict[str, Any]) -> None:
                 cwd=notebook.parent,
                 progress_bar=False,
                 log_output=False,
-                extra_arguments=["--IPKernelApp.log_level=40"],
+                extra_arguments=["--IPKernelApp.log_level=50"],
             )
         except papermill.PapermillExecutionError:
             failed = out.with_suffix(".failed.ipynb")

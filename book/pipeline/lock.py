@@ -3,6 +3,7 @@
     python -m book.pipeline.lock
 
 A release of torch for accelerators is several gigabytes, so torch stays at the pinned one.
+Newer releases of soupsieve refuse Python 3.11.0 to 3.11.4, on which the book should build.
 """
 
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK, CONDA = ROOT / "requirements.lock", ROOT / "environment.yml"
-PINNED = ["torch==2.13.0"]
+PINNED = ["torch==2.13.0", "soupsieve<3.0.2"]
 
 CONDA_HEAD = """\
 # Written by `make lock`: the packages that pyproject.toml asks for, at the locked versions.
