@@ -76,7 +76,7 @@ def approximate_act(
     if not 0 <= rtol < 1:
         raise OutOfDomain(f"rtol must lie in [0, 1), got {rtol}")
     GeneralLinear(V.shape[-2]).require(g)
-    before, after = (_hidden(activation, v, X) for v in (V, g @ V))
+    before, after = (features(activation, v, X) for v in (V, g @ V))
     a, s, bt = torch.linalg.svd(after, full_matrices=False)
     counts = s > rtol * s[..., :1]
     inverse = torch.where(counts, 1 / torch.where(counts, s, 1), 0)
@@ -90,9 +90,27 @@ def approximate_act(
     )
 
 
-def _hidden(
+def features(
     activation: Callable[[Tensor], Tensor], v: Float[Tensor, "*batch h n"], x: Float[Tensor, "n k"]
 ) -> Float[Tensor, "*batch h k"]:
+    """Return σ(VX), after checking that σ acts entry by entry and stays finite.
+
+    Args:
+        activation: σ.
+        v: V, shape (..., h, n).
+        x: X, shape (n, k).
+
+    Returns:
+        Shape (..., h, k).
+
+    Raises:
+        ShapeMismatch: σ changes the shape.
+        DtypeMismatch: σ changes the dtype or the device.
+        NotFinite: a value of σ is NaN or infinite.
+
+    >>> features(torch.square, 3 * torch.eye(1), 2 * torch.eye(1))
+    tensor([[36.]])
+    """
     z = v @ x
     values = activation(z)
     if values.shape != z.shape:

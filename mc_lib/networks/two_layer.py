@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, ShapeMismatch
+from mc_lib.approximate import features
+from mc_lib.errors import OutOfDomain
 from mc_lib.groups.permutation import Permutation
 from mc_lib.layers import Layer
 from mc_lib.networks.base import Network, Weights
@@ -31,6 +31,7 @@ class TwoLayer(Network):
         ShapeMismatch: X and Y are not matrices with the same number of columns.
         OutOfDomain: hidden < 1.
 
+    >>> import torch
     >>> one = torch.eye(1, dtype=torch.float64)
     >>> net = TwoLayer(2 * one, one, hidden=1, activation=torch.square)
     >>> float(net.loss((one, one)))  # (1 − 2²)²
@@ -69,29 +70,12 @@ class TwoLayer(Network):
             DtypeMismatch: σ changes the dtype or the device.
             NotFinite: a value of σ is NaN or infinite.
 
+        >>> import torch
         >>> one = torch.eye(1)
         >>> TwoLayer(2 * one, one, hidden=1, activation=torch.square).features(3 * one)
         tensor([[36.]])
         """
-        z = v @ self.X
-        values = self.activation(z)
-        if values.shape != z.shape:
-            raise ShapeMismatch(
-                f"the activation acts entry by entry: it was given shape {tuple(z.shape)} "
-                f"and returned {tuple(values.shape)}"
-            )
-        if values.dtype != z.dtype or values.device != z.device:
-            raise DtypeMismatch(
-                f"the activation was given {z.dtype} on {z.device} "
-                f"and returned {values.dtype} on {values.device}"
-            )
-        bad = ~torch.isfinite(values)
-        if bad.any():
-            raise NotFinite(
-                f"{int(bad.sum())} of the {bad.numel()} values of the activation are NaN or "
-                f"infinite, the first at {float(z[bad][0]):.3g}"
-            )
-        return values
+        return features(self.activation, v, self.X)
 
     def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
         """Return U σ(VX).
@@ -105,6 +89,7 @@ class TwoLayer(Network):
         Raises:
             McLibError: as `require_weights` and `features`.
 
+        >>> import torch
         >>> one = torch.eye(1)
         >>> net = TwoLayer(2 * one, one, hidden=1, activation=torch.square)
         >>> net.output((3 * one, 0.5 * one))
