@@ -188,3 +188,13 @@ def test_samplers_say_their_domain():
             GeneralLinear(2).sample(r, condition=c)
     with pytest.raises(OutOfDomain, match=r"^component is \+1, -1 or None, got 0$"):
         GeneralLinear(2).sample(r, component=0)
+
+
+@pytest.mark.parametrize("batch", [(), (1,), (1, 1), (2,)])
+def test_exp_of_a_small_matrix_keeps_all_its_digits(batch):
+    for angle in torch.logspace(-5, 0.5, 40, dtype=torch.float64):
+        m = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64) * angle
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        want = torch.stack([torch.stack([cos, -sin]), torch.stack([sin, cos])])
+        found = GeneralLinear(2).exp(m.expand(*batch, 2, 2))
+        torch.testing.assert_close(found, want.expand(*batch, 2, 2), rtol=0, atol=4e-15)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.logarithm import has_real_logarithm, real_logarithm
-from mc_lib.groups.matrix_group import MatrixGroup
+from mc_lib.groups.matrix_group import MatrixGroup, matrix_exponential
 from mc_lib.groups.polar import PolarPath, is_invertible, polar_factors, polar_path
 from mc_lib.groups.refusal import first_fault
 from mc_lib.groups.sampling import flip_first_column, haar, require_condition, spread
@@ -171,7 +171,7 @@ class GeneralLinear(MatrixGroup):
         tensor([[1.]])
         """
         self._require_array(m, 2, "a Lie algebra element")
-        g = torch.linalg.matrix_exp(m)
+        g = matrix_exponential(m)
         overflow = ~torch.isfinite(g).all(-1).all(-1)
         if overflow.any():
             where, at = first_fault(overflow)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mc_lib.errors import OutOfDomain
-from mc_lib.groups.matrix_group import MatrixGroup
+from mc_lib.groups.matrix_group import MatrixGroup, matrix_exponential
 from mc_lib.groups.refusal import first_fault
 from mc_lib.groups.rotation import (
     RotationPath,
@@ -155,7 +155,7 @@ class Orthogonal(MatrixGroup):
                 [0., 1.]])
         """
         self._require_skew(m)
-        return torch.linalg.matrix_exp((m - m.mT) / 2)
+        return matrix_exponential((m - m.mT) / 2)
 
     def log(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
         """Return a real skew-symmetric M with exp(M) = g: every rotation has one.
