@@ -42,13 +42,21 @@ from mc_lib.invariance import Invariance, measure_invariance, require_invariance
 from mc_lib.landscape import Barrier, barrier, loss_along
 from mc_lib.layers import Fixed, Into, Layer, OutOf
 from mc_lib.minima import component, connect, count_components
-from mc_lib.networks import DeepLinear, ResidualLinear, TwoLayer, partial_products
+from mc_lib.networks import (
+    DeepLinear,
+    HomogeneousNet,
+    ResidualLinear,
+    TwoLayer,
+    leaky_power,
+    partial_products,
+)
 from mc_lib.parameters import integer, integers, number
 from mc_lib.params import distance, inner, lerp, norm
 from mc_lib.proximity import distance_to_curve, segment_distance
 from mc_lib.survey import Survey, survey_components
 from mc_lib.symmetry import Symmetry
 from mc_lib.topology import count_grid_components, label_grid
+from mc_lib.training import Training, train
 
 __all__ = [
     "ApproximateImage",
@@ -60,6 +68,7 @@ __all__ = [
     "DtypeMismatch",
     "Fixed",
     "GeneralLinear",
+    "HomogeneousNet",
     "Into",
     "Invariance",
     "Layer",
@@ -88,6 +97,7 @@ __all__ = [
     "SignedPermutation",
     "Survey",
     "Symmetry",
+    "Training",
     "TwoLayer",
     "approximate_act",
     "barrier",
@@ -106,6 +116,7 @@ __all__ = [
     "integer",
     "integers",
     "label_grid",
+    "leaky_power",
     "length",
     "lerp",
     "log_positive",
@@ -120,4 +131,5 @@ __all__ = [
     "require_invariance",
     "segment_distance",
     "survey_components",
+    "train",
 ]

@@ -3,7 +3,8 @@
     python -m book.pipeline.lock
 
 A release of torch for accelerators is several gigabytes, so torch stays at the pinned one.
-Newer releases of soupsieve refuse Python 3.11.0 to 3.11.4, on which the book should build.
+Releases of soupsieve from 3.0 on refuse Python 3.11.0 to 3.11.4, or were withdrawn because they
+fail there, and the book should build on every Python 3.11.
 """
 
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK, CONDA = ROOT / "requirements.lock", ROOT / "environment.yml"
-PINNED = ["torch==2.13.0", "soupsieve<3.0.2"]
+PINNED = ["torch==2.13.0", "soupsieve<3"]
 
 CONDA_HEAD = """\
 # Written by `make lock`: the packages that pyproject.toml asks for, at the locked versions.

@@ -1,14 +1,15 @@
 """What every network here is: data X, Y, and a loss on tuples of weights."""
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from mc_lib.errors import RankDeficient, ShapeMismatch
+from mc_lib.errors import OutOfDomain, RankDeficient, ShapeMismatch
 from mc_lib.params import require_tensors, tolerance
 from mc_lib.symmetry import Symmetry
 
@@ -73,6 +74,60 @@ class Network(ABC):
         tensor(25.)
         """
         return (self.Y - self.output(w)).square().sum((-2, -1))
+
+    def random(
+        self, generator: torch.Generator, batch: tuple[int, ...] = (), *, gain: float = 1.0
+    ) -> Weights:
+        """Return random weights to start training from: normal, variance gain² / columns.
+
+        Args:
+            generator: the source of randomness.
+            batch: how many, as a shape.
+            gain: scales all weights; √2 keeps the size of a signal through ReLU layers.
+
+        Returns:
+            Weights of shapes (*batch, *shapes[i]), on the device of X.
+
+        Raises:
+            OutOfDomain: the gain is not positive and finite.
+
+        >>> from mc_lib.networks import DeepLinear
+        >>> net = DeepLinear(torch.eye(3), torch.eye(3), (2,))
+        >>> [tuple(x.shape) for x in net.random(torch.Generator(), (5,))]
+        [(5, 2, 3), (5, 3, 2)]
+        """
+        if not 0 < gain < math.inf:
+            raise OutOfDomain(f"the gain is positive and finite, got {gain}")
+
+        def draw(shape: tuple[int, int]) -> Tensor:
+            noise = torch.randn(
+                (*batch, *shape),
+                generator=generator,
+                dtype=self.X.dtype,
+                device=generator.device,
+            )
+            return gain / math.sqrt(shape[1]) * noise.to(self.X.device)
+
+        return tuple(draw(shape) for shape in self.shapes)
+
+    def subset(self, columns: Int[Tensor, " b"]) -> "Network":
+        """Return the same network on some of the columns of X and Y: a mini-batch.
+
+        Args:
+            columns: which, as indices.
+
+        Returns:
+            The network.
+
+        Raises:
+            ShapeMismatch: no columns are given.
+
+        >>> from mc_lib.networks import TwoLayer
+        >>> net = TwoLayer(torch.eye(3), torch.eye(3), 2, torch.tanh)
+        >>> net.subset(torch.tensor([0, 2])).X.shape
+        torch.Size([3, 2])
+        """
+        return replace(self, X=self.X[:, columns], Y=self.Y[:, columns])
 
     def require_weights(self, w: Any) -> None:
         """Refuse anything but weights (W_1, ..., W_l) of this network.
