@@ -43,6 +43,7 @@ from mc_lib.landscape import Barrier, barrier, loss_along
 from mc_lib.layers import Fixed, Into, Layer, OutOf
 from mc_lib.minima import component, connect, count_components
 from mc_lib.networks import (
+    Classifier,
     DeepLinear,
     HomogeneousNet,
     ResidualLinear,
@@ -62,6 +63,7 @@ __all__ = [
     "ApproximateImage",
     "Barrier",
     "CheckFailed",
+    "Classifier",
     "Concatenation",
     "Curve",
     "DeepLinear",

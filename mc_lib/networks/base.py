@@ -44,8 +44,8 @@ class Network(ABC):
 
     @property
     @abstractmethod
-    def shapes(self) -> tuple[tuple[int, int], ...]:
-        """The shapes of W_1, ..., W_l."""
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of W_1, ..., W_l, and of the biases after them if there are any."""
 
     @property
     @abstractmethod
@@ -80,6 +80,8 @@ class Network(ABC):
     ) -> Weights:
         """Return random weights to start training from: normal, variance gain² / columns.
 
+        Biases are zero.
+
         Args:
             generator: the source of randomness.
             batch: how many, as a shape.
@@ -99,13 +101,11 @@ class Network(ABC):
         if not 0 < gain < math.inf:
             raise OutOfDomain(f"the gain is positive and finite, got {gain}")
 
-        def draw(shape: tuple[int, int]) -> Tensor:
-            noise = torch.randn(
-                (*batch, *shape),
-                generator=generator,
-                dtype=self.X.dtype,
-                device=generator.device,
-            )
+        def draw(shape: tuple[int, ...]) -> Tensor:
+            if len(shape) == 1:
+                return self.X.new_zeros(*batch, *shape)
+            size, device = (*batch, *shape), generator.device
+            noise = torch.randn(size, generator=generator, dtype=self.X.dtype, device=device)
             return gain / math.sqrt(shape[1]) * noise.to(self.X.device)
 
         return tuple(draw(shape) for shape in self.shapes)
@@ -127,7 +127,34 @@ class Network(ABC):
         >>> net.subset(torch.tensor([0, 2])).X.shape
         torch.Size([3, 2])
         """
-        return replace(self, X=self.X[:, columns], Y=self.Y[:, columns])
+        return self.on(self.X[:, columns], self.Y[:, columns])
+
+    def on(self, X: Float[Tensor, "n b"], Y: Float[Tensor, "m b"]) -> "Network":
+        """Return the same network on other data, such as those held out.
+
+        Args:
+            X: inputs as columns, shape (n, b).
+            Y: targets as columns, shape (m, b).
+
+        Returns:
+            The network.
+
+        Raises:
+            ShapeMismatch: the data do not fit the weights of this network.
+            McLibError: as the class.
+
+        >>> from mc_lib.networks import TwoLayer
+        >>> net = TwoLayer(torch.eye(2), torch.eye(2), 2, torch.tanh)
+        >>> net.on(torch.ones(2, 1), torch.ones(2, 1)).Y.shape
+        torch.Size([2, 1])
+        """
+        other = replace(self, X=X, Y=Y)
+        if other.shapes != self.shapes:
+            raise ShapeMismatch(
+                f"the data have {X.shape[0]} inputs and {Y.shape[0]} targets, the network "
+                f"{self.X.shape[0]} and {self.Y.shape[0]}"
+            )
+        return other
 
     def require_weights(self, w: Any) -> None:
         """Refuse anything but weights (W_1, ..., W_l) of this network.
@@ -136,7 +163,7 @@ class Network(ABC):
             w: the value.
 
         Raises:
-            ShapeMismatch: not a tuple of l matrices of the shapes `shapes` whose batch
+            ShapeMismatch: not a tuple of tensors of the shapes `shapes` whose batch
                 dimensions broadcast.
             DtypeMismatch: not the dtype and device of X.
             NotFinite: an entry is NaN or infinite.
@@ -151,10 +178,14 @@ class Network(ABC):
             )
         require_tensors([self.X, *w], "X and the weights")
         got = [tuple(x.shape) for x in w]
-        if [shape[-2:] for shape in got] != want:
+        ranks = [len(shape) for shape in want]
+        if len(got) != len(want) or any(
+            shape[max(len(shape) - rank, 0) :] != form
+            for shape, rank, form in zip(got, ranks, want, strict=True)
+        ):
             raise ShapeMismatch(f"expected a tuple of weights of shapes {want}, got {got}")
         try:
-            torch.broadcast_shapes(*(shape[:-2] for shape in got))
+            torch.broadcast_shapes(*(s[: len(s) - r] for s, r in zip(got, ranks, strict=True)))
         except RuntimeError:
             raise ShapeMismatch(f"the batch dimensions of {got} do not broadcast") from None
 

@@ -1,0 +1,217 @@
+"""A classifier with biases and (leaky) ReLU: the networks that people train."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import leaky_relu, one_hot
+
+from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.groups.positive_scaling import PositiveScaling
+from mc_lib.layers import Layer
+from mc_lib.networks.base import Network, Weights
+from mc_lib.symmetry import Symmetry
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier(Network):
+    """The network W_l σ(⋯ σ(W_1 X + b_1) ⋯) + b_l with the mean cross-entropy as its loss.
+
+    Points are (W_1, ..., W_l, b_1, ..., b_l), and σ is the leaky ReLU, by default the ReLU.
+
+    Args:
+        X: inputs as columns, shape (n, k).
+        Y: targets as columns, shape (m, k): each the probabilities of the m classes.
+        widths: the hidden widths (n_1, ..., n_{l-1}), one or more.
+        slope: what σ keeps of a negative value.
+
+    Raises:
+        ShapeMismatch: X and Y are not matrices with the same number of columns.
+        OutOfDomain: no hidden width, one below 1, a negative slope, or a column of Y that
+            is not a probability distribution.
+
+    Where both classes have the same score, the loss is log 2:
+
+    >>> import torch
+    >>> X, Y, zero = torch.ones(1, 1), torch.tensor([[1.0], [0.0]]), torch.zeros
+    >>> net = Classifier(X, Y, (3,))
+    >>> net.loss((zero(3, 1), zero(2, 3), zero(3), zero(2)))
+    tensor(0.6931)
+    """
+
+    widths: tuple[int, ...]
+    slope: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.widths) == 0 or min(self.widths) < 1:
+            raise OutOfDomain(f"give one hidden width ≥ 1 or more, got {self.widths}")
+        if not 0 <= self.slope < float("inf"):
+            raise OutOfDomain(f"the slope is ≥ 0 and finite, got {self.slope}")
+        totals = self.Y.sum(0)
+        if self.Y.min() < 0 or (totals - 1).abs().max() > 1e-4:
+            raise OutOfDomain(
+                "a column of Y holds the probabilities of the classes: entries ≥ 0 with sum 1, "
+                f"got entries from {float(self.Y.min())} and sums from {float(totals.min())} "
+                f"to {float(totals.max())}"
+            )
+
+    @classmethod
+    def of_labels(
+        cls,
+        X: Float[Tensor, "n k"],
+        labels: Int[Tensor, " k"],
+        classes: int,
+        widths: tuple[int, ...],
+        slope: float = 0.0,
+    ) -> "Classifier":
+        """Return the classifier of columns of X by their labels.
+
+        Args:
+            X: inputs as columns.
+            labels: the class of each column, from 0 to classes − 1.
+            classes: m.
+            widths: as for the class.
+            slope: as for the class.
+
+        Returns:
+            The network, Y the indicator of the labels.
+
+        Raises:
+            ShapeMismatch: not one integer label a column.
+            OutOfDomain: a label outside 0 to classes − 1.
+            McLibError: as the class.
+
+        >>> import torch
+        >>> labels = torch.tensor([1, 0])
+        >>> Classifier.of_labels(torch.eye(2), labels, 2, (3,)).Y
+        tensor([[0., 1.],
+                [1., 0.]])
+        """
+        if labels.shape != X.shape[1:] or labels.is_floating_point():
+            raise ShapeMismatch(
+                f"expected {X.shape[-1]} integer labels, one a column of X, got "
+                f"{labels.dtype} of shape {tuple(labels.shape)}"
+            )
+        if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+            raise OutOfDomain(
+                f"a label is 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}"
+            )
+        return cls(X, one_hot(labels.long(), classes).to(X).mT, widths, slope)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of W_1, ..., W_l and of b_1, ..., b_l."""
+        sizes = (self.X.shape[0], *self.widths, self.Y.shape[0])
+        weights = [(out, into) for into, out in zip(sizes, sizes[1:], strict=False)]
+        return (*weights, *((out,) for out in sizes[1:]))
+
+    @property
+    def depth(self) -> int:
+        """The number l of weight matrices."""
+        return len(self.widths) + 1
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """Positive scalings of the hidden neurons; permutations are a symmetry besides."""
+        return Symmetry.chain([Layer(PositiveScaling(h)) for h in self.widths], biases=True)
+
+    def preactivations(self, w: Weights) -> list[Float[Tensor, "*batch h k"]]:
+        """Return z_i = W_i a_{i-1} + b_i for i = 1, ..., l, with a_0 = X and a_i = σ(z_i).
+
+        Args:
+            w: weights, batched or not.
+
+        Returns:
+            One tensor a layer, shape (..., n_i, k); the last is the output.
+
+        Raises:
+            McLibError: as `require_weights`.
+
+        >>> import torch
+        >>> X, Y, one = torch.ones(1, 1), torch.ones(1, 1), torch.ones
+        >>> Classifier(X, Y, (1,)).preactivations((-3 * one(1, 1), one(1, 1), one(1), one(1)))
+        [tensor([[-2.]]), tensor([[1.]])]
+        """
+        self.require_weights(w)
+        found, a = [], self.X
+        for x, b in zip(w[: self.depth], w[self.depth :], strict=True):
+            found.append(x @ a + b[..., None])
+            a = leaky_relu(found[-1], self.slope)
+        return found
+
+    def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
+        """Return the scores of the classes, one column an input.
+
+        Args:
+            w: weights, batched or not.
+
+        Returns:
+            Shape (..., m, k).
+
+        Raises:
+            McLibError: as `require_weights`.
+
+        >>> import torch
+        >>> X, Y, one = torch.ones(1, 1), torch.ones(1, 1), torch.ones
+        >>> Classifier(X, Y, (1,)).output((2 * one(1, 1), 3 * one(1, 1), one(1), one(1)))
+        tensor([[10.]])
+        """
+        return self.preactivations(w)[-1]
+
+    def loss(self, w: Weights) -> Float[Tensor, "*batch"]:
+        """Return the cross-entropy of the softmax of the scores, its mean over the columns.
+
+        Args:
+            w: weights, batched or not.
+
+        Returns:
+            Shape (...), in nats.
+
+        Raises:
+            McLibError: as `require_weights`.
+
+        >>> import torch
+        >>> X, Y, zero = torch.ones(1, 1), torch.ones(1, 1), torch.zeros
+        >>> Classifier(X, Y, (1,)).loss((zero(1, 1), zero(1, 1), zero(1), zero(1)))
+        tensor(0.)
+        """
+        return -(self.Y * self.output(w).log_softmax(-2)).sum(-2).mean(-1) + 0.0
+
+    def correct(self, w: Weights) -> Bool[Tensor, "*batch k"]:
+        """Return for each column whether the class of the highest score is the target's.
+
+        Args:
+            w: weights, batched or not.
+
+        Returns:
+            Shape (..., k).
+
+        Raises:
+            McLibError: as `require_weights`.
+
+        >>> import torch
+        >>> X, Y, zero = torch.ones(1, 1), torch.ones(1, 1), torch.zeros
+        >>> Classifier(X, Y, (1,)).correct((zero(1, 1), zero(1, 1), zero(1), zero(1)))
+        tensor([True])
+        """
+        return self.output(w).argmax(-2) == self.Y.argmax(-2)
+
+    def accuracy(self, w: Weights) -> Float[Tensor, "*batch"]:
+        """Return the share of columns that are classified correctly.
+
+        Args:
+            w: weights, batched or not.
+
+        Returns:
+            Shape (...), between 0 and 1.
+
+        Raises:
+            McLibError: as `require_weights`.
+
+        >>> import torch
+        >>> X, Y, zero = torch.ones(1, 1), torch.ones(1, 1), torch.zeros
+        >>> Classifier(X, Y, (1,)).accuracy((zero(1, 1), zero(1, 1), zero(1), zero(1)))
+        tensor(1.)
+        """
+        return self.correct(w).to(self.X.dtype).mean(-1)
