@@ -1,0 +1,136 @@
+"""A minimum, its rescalings, and the segments between them (Section 5.2)."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mc_lib.curves import Line, RescalingCurve
+from mc_lib.errors import NotAMinimum, OutOfDomain, ShapeMismatch
+from mc_lib.landscape import loss_along
+from mc_lib.networks import DeepLinear, HomogeneousNet, Weights
+from mc_lib.params import require_point, tolerance
+
+
+def fit_last(net: HomogeneousNet, w: Weights) -> Weights:
+    """Return the zero-loss point (W_1, ..., W_{l-1}, W_l') nearest to w.
+
+    W_l' = W_l + (Y − W_lH) H⁺ with H what the last hidden layer makes of the data: the
+    shortest change of the last weight that fits all data. There is one if every row of Y
+    is a combination of the rows of H, as when H has full column rank.
+
+    Args:
+        net: the network.
+        w: weights, batched or not.
+
+    Returns:
+        The weights.
+
+    Raises:
+        NotAMinimum: no last weight reaches zero loss.
+        McLibError: as `net.require_weights`.
+
+    >>> net = HomogeneousNet(torch.eye(1), 6 * torch.eye(1), (1,))
+    >>> fit_last(net, (2 * torch.eye(1), torch.eye(1)))[1]
+    tensor([[3.]])
+    """
+    net.require_weights(w)
+    tol = tolerance(net.X.dtype)
+    h = net.hidden(w[:-1])[-1]
+    last = w[-1]
+    for _ in range(2):  # the second round removes the rounding of the first
+        last = last + (net.Y - last @ h) @ torch.linalg.pinv(h, rtol=tol.rank)
+    fitted = (*w[:-1], last)
+    loss, zero = net.loss(fitted), float(tol.zero_loss * net.Y.square().sum())
+    if (loss > zero).any():
+        raise NotAMinimum(
+            f"the best last weight leaves the loss {float(loss.max()):.3g}, above {zero:.3g} = "
+            f"{tol.zero_loss:.3g} ‖Y‖²: the last hidden layer, {tuple(h.shape[-2:])}, cannot "
+            "express Y"
+        )
+    return fitted
+
+
+@dataclass(frozen=True)
+class RescalingFamily:
+    """A 1 × 1 minimum W_2 W_1 = a, and the segments to its rescalings: Figure 2.
+
+    Args:
+        m: the factors, shape (r,).
+        alpha: places on the segments, shape (T,).
+        hyperbola: points of the branch of w, (2, T), from end to end of the widest segment.
+        start: (W_1, W_2), shape (2,).
+        ends: (m W_1, W_2/m), shape (r, 2).
+        segment: the loss along each segment, shape (r, T).
+        curve: the loss along each `RescalingCurve`, shape (r, T).
+    """
+
+    m: Float[Tensor, " r"]
+    alpha: Float[Tensor, " T"]
+    hyperbola: Float[Tensor, "2 T"]
+    start: Float[Tensor, "2"]
+    ends: Float[Tensor, "r 2"]
+    segment: Float[Tensor, "r T"]
+    curve: Float[Tensor, "r T"]
+
+    def arrays(self) -> dict[str, Tensor]:
+        """Return the arrays by name, to record them.
+
+        Returns:
+            One entry for each field.
+        """
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def rescaling_family(
+    net: DeepLinear, w: Weights, m: Float[Tensor, " r"], *, points: int = 101
+) -> RescalingFamily:
+    """Return everything that Figure 2 shows, for each of several factors m.
+
+    Args:
+        net: a linear network of two 1 × 1 weights.
+        w: a minimum (W_1, W_2), unbatched.
+        m: factors > 0, other than 1 at least once.
+        points: how many places on each segment, ≥ 2.
+
+    Returns:
+        The arrays; in the page, a slider chooses the row.
+
+    Raises:
+        ShapeMismatch: the network is not of that form, or w or m is not.
+        OutOfDomain: a factor is not positive, all are 1, or points < 2.
+        McLibError: as `net.require_weights`.
+
+    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> family = rescaling_family(DeepLinear(one, one, (1,)), (one, one), torch.tensor([3.0]))
+    >>> family.segment.max(), family.ends.tolist()  # ((3 + ⅓ − 2)/4)²
+    (tensor(0.1111, dtype=torch.float64), [[3.0, 0.3333333333333333]])
+    """
+    net.require_weights(w)
+    require_point((m,), "m")
+    if net.shapes != ((1, 1), (1, 1)) or any(x.ndim != 2 for x in w) or m.ndim != 1:
+        raise ShapeMismatch(
+            f"expected two 1 × 1 weights and factors (r,), got {[tuple(x.shape) for x in w]} and "
+            f"{tuple(m.shape)}"
+        )
+    if not (m > 0).all() or (m == 1).all() or points < 2:
+        raise OutOfDomain(
+            f"factors m > 0, not all 1, and points ≥ 2, got m = {m.tolist()} and points = {points}"
+        )
+    m = m.to(w[0])
+    alpha = torch.linspace(0, 1, points, dtype=m.dtype, device=m.device)
+    curves = [RescalingCurve(w, float(factor)) for factor in m]
+    lines = [Line(w, curve(1.0)) for curve in curves]
+    reach = torch.cat([m, m.new_ones(1)])
+    powers = torch.lerp(reach.min().log(), reach.max().log(), alpha).exp()
+    a, b = (x.reshape(()) for x in w)
+    return RescalingFamily(
+        m=m,
+        alpha=alpha,
+        hyperbola=torch.stack([a * powers, b / powers]),
+        start=torch.stack([a, b]),
+        ends=torch.stack([a * m, b / m], -1),
+        segment=torch.stack([loss_along(line, net.loss, alpha) for line in lines]),
+        curve=torch.stack([loss_along(curve, net.loss, alpha) for curve in curves]),
+    )
