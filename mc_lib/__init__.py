@@ -1,9 +1,14 @@
 """Parameter-space symmetry and mode connectivity: act, connect, measure, bound."""
 
 from mc_lib import bounds, figures, minima
+from mc_lib.alignment import match_permutation, match_rotation
 from mc_lib.approximate import ApproximateImage, approximate_act
+from mc_lib.attention import attention_scores, query_key, score_change
 from mc_lib.claims import check, claims_table
 from mc_lib.curves import (
+    ApproximateOrbit,
+    ArcCurves,
+    CassiniLobe,
     Concatenation,
     Curve,
     Line,
@@ -12,7 +17,9 @@ from mc_lib.curves import (
     PolygonalChain,
     QuadraticBezier,
     RescalingCurve,
+    cassini_loss,
 )
+from mc_lib.digits import digits
 from mc_lib.errors import (
     CheckFailed,
     DtypeMismatch,
@@ -22,6 +29,7 @@ from mc_lib.errors import (
     NotConnected,
     NotFinite,
     NotInGroup,
+    NotInstalled,
     NotSymmetric,
     OutOfDomain,
     ParameterError,
@@ -53,15 +61,25 @@ from mc_lib.networks import (
 )
 from mc_lib.parameters import integer, integers, number
 from mc_lib.params import distance, inner, lerp, norm
+from mc_lib.permuted import joining_permutations, permute
+from mc_lib.permuted_loss import Matching, PermutedLoss
+from mc_lib.products import NearestProduct, balanced_factors, nearest_product
 from mc_lib.proximity import distance_to_curve, segment_distance
+from mc_lib.rescaled import RescalingFamily, fit_last, rescaling_family
 from mc_lib.survey import Survey, survey_components
+from mc_lib.sweeps import ApproximateSweep, CassiniSweep, approximate_sweep, cassini_sweep
 from mc_lib.symmetry import Symmetry
 from mc_lib.topology import count_grid_components, label_grid
 from mc_lib.training import Training, train
 
 __all__ = [
     "ApproximateImage",
+    "ApproximateOrbit",
+    "ApproximateSweep",
+    "ArcCurves",
     "Barrier",
+    "CassiniLobe",
+    "CassiniSweep",
     "CheckFailed",
     "Classifier",
     "Concatenation",
@@ -75,12 +93,15 @@ __all__ = [
     "Invariance",
     "Layer",
     "Line",
+    "Matching",
     "McLibError",
+    "NearestProduct",
     "NoRealLogarithm",
     "NotAMinimum",
     "NotConnected",
     "NotFinite",
     "NotInGroup",
+    "NotInstalled",
     "NotSymmetric",
     "OrbitCurve",
     "Orthogonal",
@@ -88,12 +109,14 @@ __all__ = [
     "OutOfDomain",
     "ParameterError",
     "Permutation",
+    "PermutedLoss",
     "PolarCurve",
     "PolygonalChain",
     "PositiveScaling",
     "QuadraticBezier",
     "RankDeficient",
     "RescalingCurve",
+    "RescalingFamily",
     "ResidualLinear",
     "ShapeMismatch",
     "SignedPermutation",
@@ -102,8 +125,13 @@ __all__ = [
     "Training",
     "TwoLayer",
     "approximate_act",
+    "approximate_sweep",
+    "attention_scores",
+    "balanced_factors",
     "barrier",
     "bounds",
+    "cassini_loss",
+    "cassini_sweep",
     "check",
     "claims_table",
     "component",
@@ -111,12 +139,15 @@ __all__ = [
     "count_components",
     "count_grid_components",
     "curvature",
+    "digits",
     "distance",
     "distance_to_curve",
     "figures",
+    "fit_last",
     "inner",
     "integer",
     "integers",
+    "joining_permutations",
     "label_grid",
     "leaky_power",
     "length",
@@ -124,13 +155,20 @@ __all__ = [
     "log_positive",
     "log_rotation",
     "loss_along",
+    "match_permutation",
+    "match_rotation",
     "max_curvature",
     "measure_invariance",
     "minima",
+    "nearest_product",
     "norm",
     "number",
     "partial_products",
+    "permute",
+    "query_key",
     "require_invariance",
+    "rescaling_family",
+    "score_change",
     "segment_distance",
     "survey_components",
     "train",

@@ -53,5 +53,9 @@ class ParameterError(McLibError):
     """A chapter parameter of the wrong type, out of range or unknown."""
 
 
+class NotInstalled(McLibError):
+    """A package that only some functions need and that is absent; says how to get it."""
+
+
 class CheckFailed(McLibError):
     """A claim that did not hold: the measured value broke its bound."""

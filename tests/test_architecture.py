@@ -19,15 +19,19 @@ PACKAGE = ROOT.name
 # A file imports from lower floors only; the files of a package are one unit, without cycles.
 FLOORS = (
     {"errors"},
-    {"params", "claims", "parameters"},
+    {"params", "claims", "parameters", "digits"},
     {"_search", "topology"},
     {"groups"},
     {"layers", "approximate"},
     {"symmetry"},
     {"networks", "invariance"},
     {"curves"},
-    {"minima", "alignment", "landscape", "geometry", "proximity", "bounds", "survey"},
-    {"training", "figures"},
+    {
+        *{"minima", "alignment", "landscape", "geometry", "proximity", "bounds", "survey"},
+        *{"attention", "products", "permuted_loss"},
+    },
+    {"sweeps"},
+    {"training", "figures", "permuted", "rescaled"},
     {"__init__"},
 )
 FLOOR = {unit: height for height, units in enumerate(FLOORS) for unit in units}
