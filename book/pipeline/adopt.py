@@ -3,7 +3,8 @@
     python -m book.pipeline.adopt
 
 The notebooks go to book/, without the traces of this machine and this run; the arrays of
-the figures go to book/reference, which later runs are compared with.
+the figures go to book/reference, which later runs are compared with; the generated pages are
+written anew.
 """
 
 import shutil
@@ -11,6 +12,7 @@ import sys
 
 import nbformat
 
+from book.pipeline import pages
 from book.pipeline.profiles import ROOT, chapters
 
 CHAPTERS = ROOT / "_build" / "chapters"
@@ -39,6 +41,7 @@ def main() -> int:
         for arrays in (CHAPTERS / f"{name}.records" / "figures").glob("*.npz"):
             shutil.copy(arrays, REFERENCE / arrays.name)
         print(f"adopted {name}")
+    pages.write(CHAPTERS, ROOT / "book")
     return 0
 
 

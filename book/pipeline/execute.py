@@ -6,6 +6,7 @@ writes OUT.ipynb and the folder OUT.records with the chapter's claims and figure
 """
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -14,7 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from book.pipeline import profiles
+import nbformat
+
+from book.pipeline import made, profiles
 from mc_lib import McLibError, ParameterError
 from mc_lib.claims import RECORDS
 
@@ -23,6 +26,7 @@ def execute(notebook: Path, out: Path, values: dict[str, Any]) -> None:
     """Run `notebook` with the given parameters and put the result at `out`, whole or not at all."""
     import papermill  # slow to import, and not needed to refuse a parameter
 
+    started = time.monotonic()
     target, records = out.with_suffix(".ipynb"), out.with_suffix(".records")
     for old in (target, records):
         _remove(old)
@@ -51,6 +55,12 @@ def execute(notebook: Path, out: Path, values: dict[str, Any]) -> None:
             raise
         finally:
             del os.environ[RECORDS]
+        run = made.record(
+            nbformat.read(draft, as_version=4),
+            profiles.defaults(notebook) | values,
+            time.monotonic() - started,
+        )
+        (draft_records / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
         draft_records.replace(records)
         draft.replace(target)
     _remove(out.with_suffix(".failed.ipynb"))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from book.pipeline import ledger, pages
 from book.pipeline.profiles import ROOT, chapters
 
 BUILD = ROOT / "_build"
@@ -16,7 +17,7 @@ LOG = BUILD / "jupyter-book.log"
 
 
 def stage() -> None:
-    """Copy the book to _build/stage, with the executed chapters in place of the committed ones."""
+    """Copy the book to _build/stage, with what this build made in place of what is committed."""
     shutil.rmtree(STAGE, ignore_errors=True)
     skip = shutil.ignore_patterns("*.ipynb", "pipeline", "reference", "__pycache__")
     shutil.copytree(ROOT / "book", STAGE / "book", ignore=skip)
@@ -25,6 +26,7 @@ def stage() -> None:
     for name, source in chapters().items():
         target = STAGE / source.relative_to(ROOT)
         shutil.copy(BUILD / "chapters" / f"{name}.ipynb", target)
+    pages.write(BUILD / "chapters", STAGE / "book")
 
 
 def build() -> bool:
@@ -63,7 +65,11 @@ def publish() -> None:
 
 def main() -> int:
     """Stage, build and publish the book; return the exit status."""
-    stage()
+    try:
+        stage()
+    except ledger.LedgerError as error:
+        print(f"error: ledger: {error}", file=sys.stderr)
+        return 1
     if not build():
         print(
             f"error: the book does not build (log: {LOG})\n{complaints()}",

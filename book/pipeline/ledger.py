@@ -1,0 +1,187 @@
+"""The claims ledger: what the chapters of one build recorded, statement by statement.
+
+A statement without a record, a record that fails or a record of an unknown statement is an
+error.
+"""
+
+import html
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+STATEMENTS = Path(__file__).with_name("statements.yml")
+UNLISTED = {"Exercise"}  # recorded and checked, but no statement of its own
+
+
+class LedgerError(ValueError):
+    """The records of a build do not cover the statements of the book."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One row of the ledger: a statement and the records that check it."""
+
+    id: str
+    title: str
+    where: str  # page#anchor
+    verdict: str
+    note: str
+    section: str
+    records: tuple[dict[str, Any], ...]
+
+    @property
+    def cases(self) -> int:
+        """In how many cases the statement was checked, over all records."""
+        return sum(record["cases"] for record in self.records)
+
+    @property
+    def tightest(self) -> dict[str, Any] | None:
+        """The record that came closest to failing, as measured / bound or bound / measured."""
+        numeric = [r for r in self.records if closeness(r) is not None]
+        return max(numeric, key=lambda r: closeness(r) or 0.0, default=None)
+
+
+def closeness(record: dict[str, Any]) -> float | None:
+    """Return the share of its bound that a comparison used up: 1 is just holding, None for =."""
+    measured, bound = record["measured"], record["reference"]
+    if record["relation"] == "=" or not isinstance(measured, int | float):
+        return None
+    small, large = (measured, bound) if record["relation"] == "≤" else (bound, measured)
+    return 0.0 if small == 0 else abs(small / large) if large else 1.0
+
+
+def read(chapters: Path, names: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the records of each chapter, in the order in which they were made."""
+    found = {}
+    for name in names:
+        path = chapters / f"{name}.records" / "claims.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        found[name] = [json.loads(line) | {"chapter": name} for line in lines]
+    return found
+
+
+def collect(records: dict[str, list[dict[str, Any]]], listed: Path = STATEMENTS) -> list[Statement]:
+    """Return all statements with their records; refuse gaps, strangers and failures."""
+    by_id = defaultdict(list)
+    for record in (r for chapter in records.values() for r in chapter):
+        by_id[record["statement"]].append(record)
+    sections = yaml.safe_load(listed.read_text(encoding="utf-8"))
+    found = [
+        Statement(
+            id=entry["id"],
+            title=entry["title"],
+            where=entry["where"],
+            verdict=entry["verdict"],
+            note=entry.get("note", ""),
+            section=section,
+            records=tuple(by_id[entry["id"]]),
+        )
+        for section, entries in sections.items()
+        for entry in entries
+    ]
+    unchecked = [s.id for s in found if not s.records]
+    strangers = sorted(by_id.keys() - {s.id for s in found} - UNLISTED)
+    failed = [str(r["what"]) for rs in by_id.values() for r in rs if not r["holds"]]
+    for what, names in (
+        ("statements without a record", unchecked),
+        ("records of statements that statements.yml does not list", strangers),
+        ("records that failed", failed),
+    ):
+        if names:
+            raise LedgerError(f"{what}: {', '.join(names)}")
+    return found
+
+
+def number(value: Any) -> str:
+    """Return a measured value as the ledger shows it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def page(statements: list[Statement], records: dict[str, list[dict[str, Any]]]) -> str:
+    """Return the ledger as a page of the book."""
+    parts = [HEAD, summary(statements, records)]
+    for section in dict.fromkeys(s.section for s in statements):
+        rows = "\n".join(row(s) for s in statements if s.section == section)
+        parts.append(f"## {section}\n\n{TABLE}\n{rows}\n</table>\n</div>\n")
+    return "\n".join(parts)
+
+
+HEAD = """\
+<!-- Written by the build, from what the chapters recorded. Do not edit. -->
+# Claims ledger
+
+Every numbered statement of the paper and every panel of its figures, with what this very \
+build checked. A *check* compares a measurement with a bound, a number or a truth value, \
+over one case or many; it stops the build when it fails. The column "closest to failing" \
+shows, of all comparisons with a bound, the one that used up most of it. Follow the arrow of \
+a row to see all its checks. The theorems are proved in the appendices; a check \
+confirms them numerically, it does not prove them.
+"""
+
+TABLE = (
+    '<div class="ledger" tabindex="0" role="region" aria-label="ledger">\n'
+    '<table class="ledger"><tr><th>statement</th><th>what it says, and its checks</th>'
+    "<th>checks</th><th>cases</th><th>closest to failing</th><th>verdict</th></tr>"
+)
+
+
+def row(s: Statement) -> str:
+    """Return the row of a statement as HTML, its checks folded below what it says."""
+    page, _, anchor = s.where.partition("#")
+    link = f'<a href="{page}.html{"#" + anchor if anchor else ""}">{html.escape(s.id)}</a>'
+    checks = "".join(f"<li>{html.escape(line(r))}</li>" for r in s.records)
+    note = f"<br>{html.escape(s.note)}" if s.note else ""
+    folded = f"<details><summary>{html.escape(s.title)}</summary><ul>{checks}</ul></details>{note}"
+    tight = s.tightest
+    bound = (
+        f"{number(tight['measured'])} {tight['relation']} {number(tight['reference'])}"
+        if tight
+        else "all exact"
+    )
+    cells = (link, folded, len(s.records), s.cases, html.escape(bound), html.escape(s.verdict))
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def line(record: dict[str, Any]) -> str:
+    """Return one check in words: what, the measured value, the bound, the cases, the chapter."""
+    measured, bound = number(record["measured"]), number(record["reference"])
+    count = f", {record['cases']} cases" if record["cases"] > 1 else ""
+    return f"{record['what']}: {measured} {record['relation']} {bound}{count}"
+
+
+def summary(statements: list[Statement], records: dict[str, list[dict[str, Any]]]) -> str:
+    """Return the ledger at a glance: how many checks, and how many verdicts of each kind."""
+    every = [r for chapter in records.values() for r in chapter]
+    verdicts = defaultdict(int)
+    for s in statements:
+        verdicts[s.verdict] += 1
+    kinds = ", ".join(f"{count} × {verdict}" for verdict, count in verdicts.items())
+    cases = sum(r["cases"] for r in every)
+    return (
+        f"**{len(every)} checks in {cases:,} cases over {len(records)} chapters, all passed in "
+        f"this build.** The {len(statements)} entries by verdict: {kinds}.\n"
+    )
+
+
+def glance(statements: list[Statement]) -> str:
+    """Return the table of all verdicts for the front page: one line a section."""
+    rows = []
+    for section in dict.fromkeys(s.section for s in statements):
+        marks = " · ".join(
+            f'<a href="{s.where.replace("#", ".html#") if "#" in s.where else s.where + ".html"}"'
+            f' title="{html.escape(s.title)}">{html.escape(s.id)}</a>'
+            f"{'' if s.verdict in PLAIN else ' <em>' + html.escape(s.verdict) + '</em>'}"
+            for s in statements
+            if s.section == section
+        )
+        rows.append(f"<tr><th>{html.escape(section)}</th><td>{marks}</td></tr>")
+    return '<table class="glance">\n' + "\n".join(rows) + "\n</table>\n"
+
+
+PLAIN = {"holds", "definition"}

@@ -1,0 +1,161 @@
+"""The ledger tells what a build recorded, and a build with a gap has none."""
+
+import json
+
+import nbformat
+import pytest
+import yaml
+from PIL import Image
+
+import mc_lib
+from book.pipeline import api, gallery, ledger, made, profiles
+
+LISTED = """
+Section 1:
+- {id: Thm 1, title: A < B, where: 01-tiny#thm-1, verdict: holds}
+- {id: Thm 2, title: Another, where: 01-tiny, verdict: misprint, note: read 1 for 0}
+"""
+
+
+@pytest.fixture
+def listed(tmp_path):
+    path = tmp_path / "statements.yml"
+    path.write_text(LISTED)
+    return path
+
+
+def record(statement, measured=1e-9, relation="≤", reference=1e-6, cases=3, holds=True):
+    return {
+        "statement": statement,
+        "what": f"what of {statement}",
+        "relation": relation,
+        "measured": measured,
+        "reference": reference,
+        "cases": cases,
+        "holds": holds,
+    }
+
+
+WHOLE = {"01-tiny": [record("Thm 1"), record("Thm 1", 5e-7), record("Thm 2", 2, "=", 2, 1)]}
+
+
+def test_records_are_read_in_order_and_know_their_chapter(tmp_path):
+    folder = tmp_path / "01-tiny.records"
+    folder.mkdir()
+    (folder / "claims.jsonl").write_text("\n".join(map(json.dumps, WHOLE["01-tiny"])) + "\n")
+    found = ledger.read(tmp_path, ["01-tiny", "02-silent"])
+    assert [r["statement"] for r in found["01-tiny"]] == ["Thm 1", "Thm 1", "Thm 2"]
+    assert {r["chapter"] for r in found["01-tiny"]} == {"01-tiny"}
+    assert found["02-silent"] == []
+
+
+def test_a_statement_counts_its_cases_and_knows_its_tightest_check(listed):
+    first, second = ledger.collect(WHOLE, listed)
+    assert (first.cases, len(first.records)) == (6, 2)
+    assert first.tightest["measured"] == 5e-7
+    assert second.tightest is None
+
+
+@pytest.mark.parametrize(
+    ("measured", "relation", "reference", "share"),
+    [(1.0, "≤", 4.0, 0.25), (4.0, "≥", 1.0, 0.25), (0.0, "≤", 0.0, 0.0), (True, "=", True, None)],
+)
+def test_closeness_is_the_share_of_the_bound(measured, relation, reference, share):
+    assert ledger.closeness(record("x", measured, relation, reference)) == share
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([record("Thm 1")], "statements without a record: Thm 2"),
+        ([*WHOLE["01-tiny"], record("Thm 3")], "does not list: Thm 3"),
+        ([*WHOLE["01-tiny"], record("Thm 1", holds=False)], "records that failed: what of Thm 1"),
+    ],
+)
+def test_a_gap_a_stranger_and_a_failure_stop_the_build(listed, records, message):
+    with pytest.raises(ledger.LedgerError, match=message):
+        ledger.collect({"01-tiny": records}, listed)
+
+
+def test_exercises_need_no_row(listed):
+    records = {"01-tiny": [*WHOLE["01-tiny"], record("Exercise")]}
+    assert [s.id for s in ledger.collect(records, listed)] == ["Thm 1", "Thm 2"]
+
+
+def test_the_page_shows_each_statement_with_its_checks(listed):
+    text = ledger.page(ledger.collect(WHOLE, listed), WHOLE)
+    assert '<a href="01-tiny.html#thm-1">Thm 1</a>' in text
+    assert '<a href="01-tiny.html">Thm 2</a>' in text
+    assert "A &lt; B" in text
+    assert "5e-07 ≤ 1e-06" in text
+    assert "what of Thm 2: 2 = 2" in text
+    assert "read 1 for 0" in text
+    assert "3 checks in 7 cases over 1 chapters" in text
+    assert "1 × holds, 1 × misprint" in text
+
+
+def test_the_glance_names_what_does_not_simply_hold(listed):
+    text = ledger.glance(ledger.collect(WHOLE, listed))
+    assert "<em>misprint</em>" in text
+    assert "holds" not in text
+
+
+def test_every_listed_statement_has_its_place():
+    sections = yaml.safe_load(ledger.STATEMENTS.read_text(encoding="utf-8"))
+    ids = [entry["id"] for entries in sections.values() for entry in entries]
+    assert len(ids) == len(set(ids))
+    for entry in (e for entries in sections.values() for e in entries):
+        page = entry["where"].partition("#")[0]
+        assert any((profiles.ROOT / "book" / f"{page}{s}").exists() for s in (".md", ".ipynb")), (
+            page
+        )
+
+
+def test_a_run_says_what_it_was(monkeypatch):
+    cells = [nbformat.v4.new_code_cell(f"cell_{i}()\nmore") for i in range(5)]
+    for i, cell in enumerate(cells):
+        cell.metadata["papermill"] = {"duration": float(i)}
+    run = made.record(nbformat.v4.new_notebook(cells=cells), {"seed": 4}, 12.34)
+    assert run["parameters"] == {"seed": 4}
+    assert run["seconds"] == 12.3
+    assert [s["cell"] for s in run["slowest"]] == ["cell_4()", "cell_3()", "cell_2()"]
+    assert run["packages"]["torch"].startswith("2.")
+    assert run["peak_mb"] >= 0
+
+
+def test_the_page_of_runs_names_every_chapter(tmp_path):
+    for name in ("01-tiny", "02-more"):
+        (tmp_path / f"{name}.records").mkdir()
+        run = made.record(nbformat.v4.new_notebook(), {"seed": 7, "sizes": [1, 2]}, 3.0)
+        (tmp_path / f"{name}.records" / "run.json").write_text(json.dumps(run))
+    text = made.page(tmp_path, ["01-tiny", "02-more"])
+    for piece in ("{doc}`01-tiny`", "{doc}`02-more`", "`sizes = [1, 2]`", "6 s, added up"):
+        assert piece in text
+
+
+def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path):
+    Image.new("RGB", (900, 600), "white").save(tmp_path / "large.png")
+    assert gallery.thumbnail(tmp_path / "large.png", tmp_path / "small.png") == (320, 213)
+    assert (tmp_path / "small.png").stat().st_size < 20_000
+
+
+def test_the_gallery_shows_every_figure_of_the_book():
+    shown = [f for path in profiles.chapters().values() for f in gallery.figures(path)]
+    names = [name for name, _, _ in shown]
+    assert len(names) == len(set(names)) >= 7
+    assert "figure-1a" in names
+
+
+def test_the_reference_documents_each_public_name_once():
+    names = [name for names in api.public().values() for name in names]
+    assert len(names) == len(set(names))
+    short = {name.removeprefix("mc_lib.") for name in names}
+    functions = {n for n in mc_lib.__all__ if callable(getattr(mc_lib, n))}
+    assert functions <= short
+    assert {f"bounds.{n}" for n in mc_lib.bounds.__all__} <= short
+    assert all(unit in api.UNITS for unit, names in api.public().items() if names)
+
+
+def test_the_committed_reference_is_current():
+    page = profiles.ROOT / "book" / "api.md"
+    assert page.read_text(encoding="utf-8") == api.page(), "run make chapters"
