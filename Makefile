@@ -23,11 +23,12 @@ test: environment
 	@$(RUN) book.pipeline.compare $(CHECK)/figures book/reference
 	@echo "test: style, types, library, bad input, chapters and figures all passed"
 
-# ten thousand random examples a law, and the coverage of the library
+# the coverage of the library, then ten thousand random examples a law (about an hour)
 test-long: environment
-	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=1 $(RUN) pytest -n auto --cov
-	@OMP_NUM_THREADS=1 MC_LIB_HYPOTHESIS=long $(RUN) pytest -n auto \
-	  --cov --cov-append --cov-report=term-missing --cov-fail-under=95
+	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=all $(RUN) pytest -n auto \
+	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=all MC_LIB_HYPOTHESIS=long $(RUN) pytest -n auto \
+	  --dist worksteal -m hypothesis tests
 
 # one chapter with other parameters: make chapter CHAPTER=04-connected-components SET="seed=1"
 chapter: environment
