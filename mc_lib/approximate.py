@@ -39,6 +39,7 @@ def approximate_act(
     activation: Callable[[Tensor], Tensor],
     *,
     rtol: float | None = None,
+    nearest: bool = False,
 ) -> ApproximateImage:
     """Return g·(U, V) = (U σ(VX) σ(gVX)⁺, gV), eq. (6), for the network U σ(VX).
 
@@ -48,6 +49,10 @@ def approximate_act(
     gives (Uσ(VX)σ(VX)⁺, V), which is (U, V) itself only where σ(VX) has full row rank
     h ≤ k, or the rows of U already lie in its column space.
 
+    The U' that bring U'H nearest to Uσ(VX) form an affine space. (6) takes the smallest of
+    them. `nearest` takes the one nearest to U, U' = U + (Uσ(VX) − UH) H⁺: the output is
+    the same, and the identity of GL_h always gives (U, V) (ours).
+
     Args:
         g: elements of GL_h, shape (..., h, h), such as the points of a curve.
         U: second weights, shape (..., m, h).
@@ -56,6 +61,7 @@ def approximate_act(
         activation: σ, applied entry by entry.
         rtol: singular values of σ(gVX) up to rtol times the largest count as zero; by
             default the rank tolerance of the dtype.
+        nearest: whether to take the U' nearest to U instead of the smallest.
 
     Returns:
         The image, with the rank and the smallest singular value of σ(gVX).
@@ -80,7 +86,9 @@ def approximate_act(
     a, s, bt = torch.linalg.svd(after, full_matrices=False)
     counts = s > rtol * s[..., :1]
     inverse = torch.where(counts, 1 / torch.where(counts, s, 1), 0)
-    moved = (U @ before) @ (bt.mT * inverse.unsqueeze(-2)) @ a.mT
+    target = U @ before - U @ after if nearest else U @ before
+    moved = target @ (bt.mT * inverse.unsqueeze(-2)) @ a.mT
+    moved = U + moved if nearest else moved
     require_tensors([moved], "the image of U")
     return ApproximateImage(
         moved.expand(*batch, *moved.shape[-2:]),

@@ -1,5 +1,6 @@
 """How far points, and the segment between its ends, are from a curve."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,11 @@ from mc_lib._search import (
     time_grid,
 )
 from mc_lib.curves import Line
+from mc_lib.curves.base import locate
 from mc_lib.params import Point, leaves, require_point, require_same_tree, to_vector
+
+DEGREE = 5
+"""Of the polynomials between two times of the grid of `segment_distance`."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +122,12 @@ def segment_distance(
 ) -> SegmentDistance:
     """Return the largest distance from the segment between γ(0) and γ(1) to γ([0, 1]).
 
-    This is what Theorem 6.2 bounds by (8). Computed on a grid of the segment and refined
-    between the neighbours of its two farthest local maxima; the maximum is often a kink,
-    where two points of the curve are equally near, and is right to about √ε times the
-    length of the segment.
+    This is what Theorem 6.2 bounds by (8), with the curve in place of the level set.
+    Computed on a grid of the segment and refined between the neighbours of its two
+    farthest local maxima; the maximum is often a kink, where two points of the curve are
+    equally near. The place s found is right to about √ε, for a curve that polynomials of
+    degree 5 resolve between two times of the grid. The distance is that of this point of
+    the segment, and so never above the maximum.
 
     Args:
         curve: the curve.
@@ -140,17 +147,82 @@ def segment_distance(
     0.707
     """
     segment = Line(curve(0.0), curve(1.0))
-
-    def near(s: Tensor) -> Nearest:
-        return distance_to_curve(segment(s), curve, samples=samples, max_bytes=max_bytes)
-
+    profile = _profile(curve, samples, max_bytes)
     grid = time_grid(segment, points)
-    values = near(grid).distance
+    values = profile.nearest(grid)
     best = local_maxima(values, most=2)
-    s, value = climb(lambda s: near(s).distance, grid[best], values[best], 1 / (points - 1))
+    s, value = climb(profile.nearest, grid[best], values[best], 1 / (points - 1))
     top = s[value.argmax()]
-    found = near(top)
+    found = distance_to_curve(segment(top), curve, samples=samples, max_bytes=max_bytes)
     return SegmentDistance(float(found.distance), float(top), float(found.t))
+
+
+@dataclass(frozen=True)
+class _Profile:
+    """The curve as its segment sees it: how far along, and how far off, at each time.
+
+    Let u be the direction of the segment and d its length. With α = ⟨γ − γ(0), u⟩ and ρ
+    the norm of the rest, ‖γ(0) + sdu − γ(t)‖² = (α(t) − sd)² + ρ(t)². So each point of γ
+    is computed once, and not again for every s. Between the times of a grid, α and ρ² are
+    polynomials of degree 5; q = (panel + place in it)/panels stands for the time.
+    """
+
+    along: Float[Tensor, "P K"]  # coefficients of α in each panel, the constant first
+    off: Float[Tensor, "P K"]  # coefficients of ρ²
+    chord: Float[Tensor, ""]
+
+    def nearest(self, s: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """Return the distances from points of the segment to the curve."""
+        flat = s.reshape(-1, 1)
+        panels = len(self.along)
+        grid = torch.linspace(0, 1, 2 * panels + 1, dtype=s.dtype, device=s.device)
+        values = self._closeness(flat, grid.expand(len(flat), -1))
+        near = local_maxima(values, most=2)
+        _, best = climb(
+            lambda q: self._closeness(flat[..., None], q),
+            grid[near],
+            values.gather(1, near),
+            1 / (2 * panels),
+        )
+        return (-best.amax(1)).clamp(min=0).sqrt().reshape(s.shape)
+
+    def _closeness(self, s: Tensor, q: Tensor) -> Tensor:
+        """Return minus the squared distance from s to the point at q."""
+        panel, x = (y.reshape(q.shape) for y in locate(q.reshape(-1), len(self.along)))
+        along, off = (_horner(c[panel], x) for c in (self.along, self.off))
+        return -((along - s * self.chord).square() + off.clamp(min=0))
+
+
+def _profile(curve: Any, samples: int, max_bytes: int | float) -> _Profile:
+    """Return α and ρ² of a curve from about `samples` of its points, 5 to a panel."""
+    ends = time_grid(curve, max(2, math.ceil((samples - 1) / DEGREE) + 1))
+    nodes = (1 - torch.linspace(0, math.pi, DEGREE + 1, dtype=torch.float64).cos()) / 2
+    inside = nodes[:-1].to(ends)
+    t = torch.cat([(ends[:-1, None] + ends.diff()[:, None] * inside).reshape(-1), ends[-1:]])
+    start = to_vector(curve(0.0))
+    chord = to_vector(curve(1.0)) - start
+    size = chord.norm()
+    unit = chord / torch.where(size > 0, size, 1)
+
+    def split(times: Tensor) -> Tensor:
+        gap = to_vector(curve(times), 1).sub_(start)  # in place: these may be a gigabyte
+        along = gap @ unit
+        return torch.stack([along, gap.addr_(along, unit, alpha=-1).norm(dim=1).square()], 1)
+
+    values = in_chunks(split, t, start_of(curve), max_bytes)
+    require_finite(values.sum(1), t, "the position")
+    panels = values.unfold(0, DEGREE + 1, DEGREE)  # (P, 2, K): neighbours share an end
+    powers = nodes[:, None] ** torch.arange(DEGREE + 1, dtype=torch.float64)
+    coefficients = (panels.double() @ torch.linalg.inv(powers).mT.to(panels.device)).to(values)
+    return _Profile(coefficients[:, 0], coefficients[:, 1], size)
+
+
+def _horner(coefficients: Float[Tensor, "*batch K"], x: Float[Tensor, "*batch"]) -> Tensor:
+    """Return Σ_k coefficients[..., k] xᵏ."""
+    result = coefficients[..., -1]
+    for k in range(coefficients.shape[-1] - 2, -1, -1):
+        result = result * x + coefficients[..., k]
+    return result
 
 
 def _as_vectors(points: Point, start: Point) -> tuple[Float[Tensor, "P N"], torch.Size]:

@@ -1,6 +1,9 @@
 """Curves in parameter space: position, velocity and acceleration, batched over time."""
 
+from mc_lib.curves.approximate import ApproximateOrbit
+from mc_lib.curves.arcs import ArcCurves
 from mc_lib.curves.base import Curve
+from mc_lib.curves.cassini import CassiniLobe, cassini_loss
 from mc_lib.curves.concatenation import Concatenation
 from mc_lib.curves.orbit import OrbitCurve
 from mc_lib.curves.parametric import Line, PolygonalChain, QuadraticBezier
@@ -8,6 +11,9 @@ from mc_lib.curves.polar import PolarCurve
 from mc_lib.curves.rescaling import RescalingCurve
 
 __all__ = [
+    "ApproximateOrbit",
+    "ArcCurves",
+    "CassiniLobe",
     "Concatenation",
     "Curve",
     "Line",
@@ -16,4 +22,5 @@ __all__ = [
     "PolygonalChain",
     "QuadraticBezier",
     "RescalingCurve",
+    "cassini_loss",
 ]
