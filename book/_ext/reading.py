@@ -1,0 +1,67 @@
+"""What a reader's browser needs: the scripts of interactive figures, and launch buttons.
+
+The scripts come from the installed packages, so they are not committed; only a page with
+an interactive figure loads them. Launch buttons need an address to launch from: while
+`repository: url:` in _config.yml is empty, none is drawn.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import ConfigError
+
+SCRIPTS = {"plotly": "package_data/plotly.min.js", "mc_lib": "figures/interactive.js"}
+ADDRESS = ("repository_url", "repository_branch", "path_to_docs", "launch_buttons")
+
+
+def script(package: str, path: str) -> str:
+    """Return where an installed package keeps a file, without importing the package."""
+    spec = find_spec(package)
+    for folder in spec.submodule_search_locations or [] if spec else []:
+        if (Path(folder) / path).exists():
+            return str(Path(folder) / path)
+    raise ConfigError(f"the interactive figures need {path} of {package}: run make environment")
+
+
+def configure(app: Sphinx, config: Config) -> None:
+    """Copy the scripts to _static; without an address, drop what would launch from it."""
+    config.html_static_path += [script(*place) for place in SCRIPTS.items()]
+    if not config.html_theme_options.get("repository_url"):
+        for option in ADDRESS:
+            config.html_theme_options.pop(option, None)
+
+
+def add_script(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Load interactive.js on the pages that hold an interactive figure."""
+    if 'class="mc-interactive"' in context.get("body", ""):
+        app.add_js_file("interactive.js", loading_method="defer")
+
+
+class LaunchNote(Directive):
+    """How to run a chapter elsewhere: nothing at all while there is no address."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return one paragraph, or none."""
+        options = self.state.document.settings.env.config.html_theme_options
+        address = options.get("repository_url")
+        if not address:
+            return []
+        code = nodes.literal("", f"%pip install git+{address}")
+        before = (
+            "The rocket at the top of a chapter opens it on Binder, where everything is "
+            "installed, or on Colab, where you first run "
+        )
+        return [nodes.paragraph("", "", nodes.Text(before), code, nodes.Text("."))]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("config-inited", configure)
+    app.connect("html-page-context", add_script)
+    app.add_directive("launch-note", LaunchNote)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
