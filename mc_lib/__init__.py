@@ -1,7 +1,15 @@
 """Parameter-space symmetry and mode connectivity: act, connect, measure, bound."""
 
 from mc_lib import bounds, figures, minima
-from mc_lib.alignment import match_permutation, match_rotation
+from mc_lib.alignment import (
+    Alignment,
+    align,
+    align_activations,
+    align_rescaled,
+    match_permutation,
+    match_rotation,
+    permutations_of,
+)
 from mc_lib.approximate import ApproximateImage, approximate_act
 from mc_lib.attention import attention_scores, query_key, score_change
 from mc_lib.claims import check, claims_table
@@ -73,6 +81,7 @@ from mc_lib.topology import count_grid_components, label_grid
 from mc_lib.training import Training, train
 
 __all__ = [
+    "Alignment",
     "ApproximateImage",
     "ApproximateOrbit",
     "ApproximateSweep",
@@ -124,6 +133,9 @@ __all__ = [
     "Symmetry",
     "Training",
     "TwoLayer",
+    "align",
+    "align_activations",
+    "align_rescaled",
     "approximate_act",
     "approximate_sweep",
     "attention_scores",
@@ -164,6 +176,7 @@ __all__ = [
     "norm",
     "number",
     "partial_products",
+    "permutations_of",
     "permute",
     "query_key",
     "require_invariance",

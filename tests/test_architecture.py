@@ -19,8 +19,8 @@ PACKAGE = ROOT.name
 # A file imports from lower floors only; the files of a package are one unit, without cycles.
 FLOORS = (
     {"errors"},
-    {"params", "claims", "parameters", "digits"},
-    {"_search", "topology"},
+    {"params", "claims", "parameters"},
+    {"_search", "digits", "topology"},
     {"groups"},
     {"layers", "approximate"},
     {"symmetry"},

@@ -1,0 +1,180 @@
+"""What every alignment returns, and what it reads off a symmetry: the rows of a layer."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mc_lib.errors import NotSymmetric, ShapeMismatch
+from mc_lib.groups import Permutation
+from mc_lib.layers import Axis, Into, Layer, OutOf
+from mc_lib.params import Point, require_point, require_same_tree, to_vector
+from mc_lib.symmetry import Symmetry
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """A group element that brings one point near another, and what that cost.
+
+    Args:
+        g: the element, one entry a hidden layer; of permutation and rescaling together,
+            the pair (p, c) of a permutation and a scaling of each layer.
+        moved: g·w; for a pair c·(p·w).
+        objectives: what was minimised, before and after each sweep over the layers: it
+            never rises. It is ‖u − g·w‖² unless the function says otherwise.
+    """
+
+    g: tuple[Any, ...]
+    moved: Point
+    objectives: tuple[float, ...]
+
+    @property
+    def before(self) -> float:
+        """The objective where g is the identity."""
+        return self.objectives[0]
+
+    @property
+    def after(self) -> float:
+        """The objective that was reached."""
+        return self.objectives[-1]
+
+    @property
+    def sweeps(self) -> int:
+        """How often the layers were gone through, the last time in vain."""
+        return len(self.objectives) - 1
+
+
+def permutations_of(symmetry: Symmetry) -> Symmetry:
+    """Return the same table with the permutations of the neurons at every layer.
+
+    They commute with every pointwise σ, so they are a symmetry wherever the table is that
+    of a network with one.
+
+    Args:
+        symmetry: any symmetry, such as the scalings of a ReLU network.
+
+    Returns:
+        The action of S_n on each layer of n neurons.
+
+    >>> from mc_lib.groups import PositiveScaling
+    >>> permutations_of(Symmetry.chain([Layer(PositiveScaling(3))])).group.factors
+    (Permutation(n=3),)
+    """
+    layers = {name: Layer(Permutation(x.group.n)) for name, x in symmetry.layers.items()}
+    return replace(symmetry, layers=layers)
+
+
+def squared_distance(u: Point, v: Point) -> float:
+    """Return ‖u − v‖².
+
+    Args:
+        u: a point.
+        v: a point of the same space.
+
+    Returns:
+        The number.
+
+    >>> squared_distance((torch.tensor([3.0]),), (torch.tensor([1.0]),))
+    4.0
+    """
+    return float((to_vector(u).double() - to_vector(v).double()).square().sum())
+
+
+def require_pair(symmetry: Symmetry, u: Point, w: Point) -> None:
+    """Refuse points that are not two single points on which the symmetry acts.
+
+    Args:
+        symmetry: the action.
+        u: the point to come near to.
+        w: the point to move.
+
+    Raises:
+        ShapeMismatch: batched, or not of one space.
+        McLibError: as `Symmetry.act`.
+
+    >>> require_pair(Symmetry.chain([]), (torch.eye(2),), (torch.eye(2),))
+    """
+    for point in (u, w):
+        require_point(point)
+    require_same_tree(u, w)
+    symmetry.act(identity_like(symmetry, w), w)  # refuses what does not fit
+    for key, axes in entries(symmetry.weights):
+        if w[key].ndim != len(axes):
+            raise ShapeMismatch(
+                f"align one point at a time: weight {key!r} has {len(axes)} axes, "
+                f"got shape {tuple(w[key].shape)}"
+            )
+
+
+def identity_like(symmetry: Symmetry, w: Point) -> tuple[Tensor, ...]:
+    """Return the identity of the group that acts on w, in its dtype and on its device.
+
+    Args:
+        symmetry: the action.
+        w: a point.
+
+    Returns:
+        One entry a hidden layer.
+
+    >>> identity_like(permutations_of(Symmetry.chain([])), (torch.eye(2),))
+    ()
+    """
+    first = next(x for _, x in entries(w))
+    return symmetry.group.identity(dtype=first.dtype, device=first.device)
+
+
+def rows_at(symmetry: Symmetry, name: str, w: Point) -> tuple[Tensor, Tensor]:
+    """Return what a point holds at each neuron of a layer: incoming and outgoing weights.
+
+    Args:
+        symmetry: says which axes meet the layer.
+        name: the layer.
+        w: a point, unbatched.
+
+    Returns:
+        The incoming weights of shape (n, r) and the outgoing ones of shape (n, s), a row
+        for each neuron. g acts on the first by ρ_in(g), on the second by ρ_out(g)⁻ᵀ.
+
+    Raises:
+        NotSymmetric: a weight meets the layer on two axes: the distance is then not a sum
+            over pairs of neurons, and none of the methods here apply.
+
+    >>> chain = permutations_of(Symmetry.chain([Layer(Permutation(1))]))
+    >>> rows_at(chain, "layer 1", (torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]])))
+    (tensor([[1., 2.]]), tensor([[3., 4.]]))
+    """
+    n = symmetry.layers[name].group.n
+    found: dict[Axis, list[Tensor]] = {Into(name): [], OutOf(name): []}
+    for key, axes in entries(symmetry.weights):
+        met = [i for i, axis in enumerate(axes) if axis in found]
+        if len(met) > 1:
+            raise NotSymmetric(
+                f"weight {key!r} meets {name!r} on {len(met)} axes; alignment needs one at most"
+            )
+        for i in met:
+            found[axes[i]].append(w[key].movedim(i, 0).reshape(n, -1))
+    empty = next(x for _, x in entries(w)).new_zeros(n, 0)
+    into, out_of = (torch.cat([empty, *rows], 1) for rows in found.values())
+    return into, out_of
+
+
+def entries(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the (key, value) pairs of a dict, or the numbered entries of a tuple.
+
+    Args:
+        tree: a point, or the weights of a symmetry.
+
+    Yields:
+        The pairs.
+
+    >>> list(entries(("a", "b")))
+    [(0, 'a'), (1, 'b')]
+    """
+    yield from tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+
+
+Rows = tuple[Float[Tensor, "n r"], Float[Tensor, "n s"]]
+"""The incoming and the outgoing weights of the neurons of a layer."""
