@@ -112,8 +112,9 @@ def distance_to_curve(
     t = t.gather(1, best[:, None])[:, 0]
     newton = _newton_step(curve, targets, t)
     closer = to_own(newton)
-    slack = 1 + 8 * torch.finfo(t.dtype).eps  # the better time shows only to second order
-    t = torch.where(closer <= -value * slack, newton, t)
+    # the better time shows only to second order, below the rounding of the distance
+    slack = 8 * torch.finfo(t.dtype).eps * (targets.norm(dim=1) - value)
+    t = torch.where(closer <= slack - value, newton, t)
     return Nearest(torch.minimum(closer, -value).reshape(batch), t.reshape(batch))
 
 

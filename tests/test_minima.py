@@ -434,3 +434,17 @@ def test_a_point_too_near_singular_to_have_a_label_is_refused():
     p = torch.diag(torch.tensor([1.0, 0.0], dtype=torch.float64))
     with pytest.raises(RankDeficient, match=r"W_1 ⋯ W_1 is singular within rounding"):
         component(DeepLinear(EYE, a, (2,)), (p, p))
+
+
+@pytest.mark.bad_input
+def test_a_sample_too_ill_conditioned_to_have_zero_loss_is_refused():
+    refused = 0
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        net = DeepLinear.square(3, 6, generator)
+        try:
+            require_minimum(net, sample(net, generator, condition=1e12))
+        except RankDeficient as error:
+            assert "smaller condition number or another scale than {'condition':" in str(error)
+            refused += 1
+    assert 0 < refused < 20

@@ -88,6 +88,15 @@ def test_distance_is_that_of_a_fine_grid(seed: int) -> None:
     assert bool((slope[inside].abs() < 1e-12).all())
 
 
+def test_the_nearest_time_is_right_where_the_distance_is_small_and_the_points_are_not() -> None:
+    generator = torch.Generator().manual_seed(22369)
+    controls = [(torch.randn(3, generator=generator, dtype=F64),) for _ in range(3)]
+    curve, p = QuadraticBezier(*controls), torch.randn(4, 3, generator=generator, dtype=F64)[1:2]
+    found = distance_to_curve((p,), curve, samples=51)
+    slope = ((curve(found.t)[0] - p) * curve.velocity(found.t)[0]).sum()
+    assert abs(float(slope)) < 1e-15
+
+
 def test_points_of_the_curve_are_at_distance_zero() -> None:
     curve = QuadraticBezier(*flat((0, 0), (1, 3), (4, -1)))
     t = torch.tensor([0.123, 0.77], dtype=F64)

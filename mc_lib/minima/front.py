@@ -6,7 +6,7 @@ from typing import Any
 from jaxtyping import Int
 from torch import Generator, Tensor
 
-from mc_lib.errors import OutOfDomain
+from mc_lib.errors import NotAMinimum, OutOfDomain, RankDeficient
 from mc_lib.minima import (
     linear,
     linear_path,
@@ -16,6 +16,7 @@ from mc_lib.minima import (
     two_layer_path,
 )
 from mc_lib.minima.curve import MinimumCurve
+from mc_lib.minima.zero_loss import require_minimum
 from mc_lib.networks import DeepLinear, Network, ResidualLinear, TwoLayer, Weights
 
 KNOWN: dict[type[Network], tuple[ModuleType, ModuleType]] = {
@@ -99,7 +100,8 @@ def sample(
 
     Raises:
         OutOfDomain: an option out of its range, or a network that is not described here.
-        RankDeficient: as `count_components`.
+        RankDeficient: as `count_components`; also a sample so ill-conditioned that its
+            loss is not zero to rounding.
 
     >>> import torch
     >>> net = DeepLinear(torch.eye(2), torch.eye(2), widths=(2, 2))
@@ -107,7 +109,15 @@ def sample(
     >>> component(net, w)
     tensor([ 1, -1])
     """
-    return _about(net)[0].sample(net, generator, batch, **options)
+    w = _about(net)[0].sample(net, generator, batch, **options)
+    try:
+        require_minimum(net, w)
+    except NotAMinimum as error:
+        raise RankDeficient(
+            f"a factor of the sample is so close to a smaller rank that rounding leaves a {error}; "
+            f"ask for a smaller condition number or another scale than {options}, or draw again"
+        ) from None
+    return w
 
 
 def connect(net: Network, w0: Weights, w1: Weights) -> MinimumCurve:
