@@ -1,5 +1,6 @@
 """The loss between two minima, over all orders of the neurons of the second (Prop 5.4)."""
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -174,11 +175,8 @@ class PermutedLoss:
                 f"{n}! permutations of {n} neurons are too many to try one by one (up to "
                 f"{LARGEST}): use lower() and search()"
             )
-        size = max(1, CHUNK // (n * d))
-        every = itertools.permutations(range(n))
         best: list[Matching] = []
-        while part := list(itertools.islice(every, size)):
-            p = torch.tensor(part, device=self.terms.device)
+        for p in _every(n).to(self.terms.device).split(max(1, CHUNK // d)):
             losses = self(p)
             at = int(losses.argmin())
             best.append(Matching(p[at], float(losses[at])))
@@ -263,4 +261,12 @@ class PermutedLoss:
             p, loss = trial, reached
 
     def _sum(self, p: Tensor) -> Tensor:
-        return self.terms[torch.arange(p.shape[-1], device=p.device), p].sum(-2)
+        total = torch.zeros_like(self.target)
+        for row, column in zip(self.terms, p.unbind(-1), strict=True):
+            total = total + row[column]
+        return total
+
+
+@functools.cache
+def _every(n: int) -> Int[Tensor, "orders n"]:
+    return torch.tensor(list(itertools.permutations(range(n))))
