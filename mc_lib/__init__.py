@@ -13,6 +13,7 @@ from mc_lib.alignment import (
 from mc_lib.approximate import ApproximateImage, approximate_act
 from mc_lib.attention import attention_scores, query_key, score_change
 from mc_lib.claims import check, claims_table
+from mc_lib.comparison import Comparison, compare
 from mc_lib.curves import (
     ApproximateOrbit,
     ArcCurves,
@@ -28,6 +29,7 @@ from mc_lib.curves import (
     cassini_loss,
 )
 from mc_lib.digits import digits
+from mc_lib.ensembles import Ensemble, calibration_error, measure_ensemble
 from mc_lib.errors import (
     CheckFailed,
     DtypeMismatch,
@@ -44,6 +46,7 @@ from mc_lib.errors import (
     RankDeficient,
     ShapeMismatch,
 )
+from mc_lib.fibre_training import FixedOutputs
 from mc_lib.geometry import curvature, length, max_curvature
 from mc_lib.groups import (
     GeneralLinear,
@@ -91,11 +94,14 @@ __all__ = [
     "CassiniSweep",
     "CheckFailed",
     "Classifier",
+    "Comparison",
     "Concatenation",
     "Curve",
     "DeepLinear",
     "DtypeMismatch",
+    "Ensemble",
     "Fixed",
+    "FixedOutputs",
     "GeneralLinear",
     "HomogeneousNet",
     "Into",
@@ -142,10 +148,12 @@ __all__ = [
     "balanced_factors",
     "barrier",
     "bounds",
+    "calibration_error",
     "cassini_loss",
     "cassini_sweep",
     "check",
     "claims_table",
+    "compare",
     "component",
     "connect",
     "count_components",
@@ -170,6 +178,7 @@ __all__ = [
     "match_permutation",
     "match_rotation",
     "max_curvature",
+    "measure_ensemble",
     "measure_invariance",
     "minima",
     "nearest_product",

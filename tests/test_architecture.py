@@ -31,7 +31,10 @@ FLOORS = (
         *{"attention", "products", "permuted_loss"},
     },
     {"sweeps"},
-    {"training", "figures", "permuted", "rescaled"},
+    {
+        *{"training", "figures", "permuted", "rescaled"},
+        *{"comparison", "ensembles", "fibre_training"},
+    },
     {"__init__"},
 )
 FLOOR = {unit: height for height, units in enumerate(FLOORS) for unit in units}

@@ -1,0 +1,265 @@
+"""Check before you average: what lies between two trained networks, in words."""
+
+import html
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import leaky_relu
+
+from mc_lib.alignment import align, align_activations, align_rescaled, permutations_of
+from mc_lib.curves import Line
+from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.landscape import Barrier, barrier
+from mc_lib.networks import Classifier, Weights
+from mc_lib.params import distance, lerp, tolerance
+
+POINTS = 41
+"""The equally spaced points of the segment at which the loss is measured first."""
+
+CLOSE = 1e-6
+"""Barriers that differ by less count as equal; then the simpler alignment is preferred."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What lies on the segment between two networks, on one set of data.
+
+    Args:
+        barrier: by how much the loss exceeds the line between its values at the ends, in nats.
+        ends: the accuracies of the two networks.
+        average: the accuracy of their mean, the midpoint.
+    """
+
+    barrier: float
+    ends: tuple[float, float]
+    average: float
+
+    @property
+    def drop(self) -> float:
+        """By how much the mean is less accurate than the worse of the two."""
+        return max(0.0, min(self.ends) - self.average)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two networks compared, before and after the best alignment that was found.
+
+    Args:
+        distance: ‖u − v‖.
+        output_gap: the largest difference of their scores on all the data, relative to the
+            largest score.
+        train: the segment from u to v on the data of the network.
+        test: the same on the held-out data, or None where there are none.
+        alignment: the name of the alignment with the lowest barrier on the training data.
+        aligned: v after that alignment: the same function as v.
+        aligned_distance: ‖u − aligned‖.
+        aligned_train: the segment from u to aligned.
+        aligned_test: the same on the held-out data, or None.
+        barrier_limit: the largest barrier at which averaging is advised, in nats.
+        drop_limit: the largest loss of accuracy at which averaging is advised.
+        same_limit: the largest output gap at which u and v count as one function.
+    """
+
+    distance: float
+    output_gap: float
+    train: Segment
+    test: Segment | None
+    alignment: str
+    aligned: Weights
+    aligned_distance: float
+    aligned_train: Segment
+    aligned_test: Segment | None
+    barrier_limit: float
+    drop_limit: float
+    same_limit: float
+
+    @property
+    def same_function(self) -> bool:
+        """Whether u and v give the same scores on the data, up to rounding."""
+        return self.output_gap <= self.same_limit
+
+    @property
+    def may_average(self) -> bool:
+        """Whether (u + v) / 2 stays within the limits."""
+        return self._within(self.test or self.train)
+
+    @property
+    def may_average_aligned(self) -> bool:
+        """Whether (u + aligned) / 2 stays within the limits."""
+        return self._within(self.aligned_test or self.aligned_train)
+
+    @property
+    def verdict(self) -> str:
+        """What to do, in one sentence, by the limits given."""
+        if self.distance == 0:
+            return "The two are the same point."
+        if self.same_function and self.may_average:
+            return "The two are the same function on these data: averaging gains nothing."
+        if self.same_function:
+            return (
+                "The two are the same function on these data, and their mean is a worse one: "
+                "do not average."
+            )
+        if self.may_average:
+            return "They may be averaged as they are."
+        if self.may_average_aligned:
+            return f"Do not average them as they are; after {self.alignment} they may be averaged."
+        return "Do not average them: no alignment that was tried brings the barrier down enough."
+
+    def _within(self, segment: Segment) -> bool:
+        return segment.barrier <= self.barrier_limit and segment.drop <= self.drop_limit
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        before = [self.train, self.test]
+        after = [self.aligned_train, self.aligned_test]
+        rows = [("distance", f"{self.distance:.3g}", f"{self.aligned_distance:.3g}")]
+        for name, a, b in zip(("training", "held-out"), before, after, strict=True):
+            if a is not None and b is not None:
+                rows.append((f"barrier, {name} data", f"{a.barrier:.2f}", f"{b.barrier:.2f}"))
+                rows.append((f"accuracy of the mean, {name} data", _percent(a), _percent(b)))
+        return rows
+
+    def __repr__(self) -> str:
+        head = ("", "as they are", f"after {self.alignment}")
+        rows = [head, *self._rows()]
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = ["  ".join(x.ljust(n) for x, n in zip(row, widths, strict=True)) for row in rows]
+        return "\n".join([*(line.rstrip() for line in lines), self.verdict, self._limits()])
+
+    def _repr_html_(self) -> str:
+        head = ("", "as they are", f"after {self.alignment}")
+        rows = [("th", head), *(("td", row) for row in self._rows())]
+        body = "\n".join(
+            "<tr>" + "".join(f"<{tag}>{html.escape(x)}</{tag}>" for x in row) + "</tr>"
+            for tag, row in rows
+        )
+        words = f"<p><strong>{html.escape(self.verdict)}</strong> {html.escape(self._limits())}</p>"
+        return f'<table class="dataframe">{body}</table>\n{words}'
+
+    def _limits(self) -> str:
+        return (
+            f"Limits: a barrier of {self.barrier_limit:g} nats and "
+            f"{100 * self.drop_limit:g} % of accuracy, on the "
+            f"{'held-out' if self.test else 'training'} data."
+        )
+
+
+def _percent(segment: Segment) -> str:
+    return f"{100 * segment.average:.0f} %"
+
+
+def compare(
+    net: Classifier,
+    u: Weights,
+    v: Weights,
+    *,
+    test: Classifier | None = None,
+    barrier_limit: float = 0.05,
+    drop_limit: float = 0.01,
+) -> Comparison:
+    """Return whether two trained networks should be averaged, and what was measured for it.
+
+    Four alignments of v are tried: permutations by weights, permutations by activations,
+    scalings, and permutations and scalings together. All are exact symmetries, so the
+    aligned network is the same function as v. The one with the lowest barrier on the data
+    of net is kept; the verdict is then by the held-out data where there are any. That no
+    alignment was found does not mean that there is none.
+
+    Args:
+        net: the network with the data that u and v were trained on.
+        u: weights, unbatched.
+        v: weights, unbatched.
+        test: the same network on held-out data.
+        barrier_limit: in nats, ≥ 0.
+        drop_limit: in accuracy, from 0 to 1.
+
+    Returns:
+        The comparison; printing it shows the table and the verdict.
+
+    Raises:
+        ShapeMismatch: weights that are batched or do not fit, or another network for test.
+        OutOfDomain: a limit outside its range.
+        McLibError: as `barrier`.
+
+    A network and its copy with the two neurons exchanged. Half-way between them both
+    neurons are alike, the scores are ±1/4 in place of ±1, and the accuracy falls:
+
+    >>> X = torch.tensor([[1.0, -1.0, 0.5], [-1.0, 1.0, 0.5]])
+    >>> net = Classifier.of_labels(X, torch.tensor([0, 1, 1]), 2, (2,))
+    >>> eye, bias = torch.eye(2), torch.tensor([0.0, 0.1])
+    >>> u = (4 * eye, 4 * eye, torch.zeros(2), bias)
+    >>> v = (u[0].flip(0), u[1].flip(1), u[2], bias)
+    >>> found = compare(net, u, v)
+    >>> found.train.ends, round(found.train.average, 2), found.aligned_distance
+    ((1.0, 1.0), 0.67, 0.0)
+    >>> found.verdict
+    'The two are the same function on these data, and their mean is a worse one: do not average.'
+    """
+    _require_input(net, u, v, test, barrier_limit, drop_limit)
+    tried = {"no alignment": v, **_alignments(net, u, v)}
+    barriers = {name: _barrier(net, u, x).excess for name, x in tried.items()}
+    least = min(barriers.values()) + CLOSE
+    best = next(name for name, value in barriers.items() if value <= least)
+    found = tried[best]
+    return Comparison(
+        distance=float(distance(u, v)),
+        output_gap=max(_gap(data, u, v) for data in (net, test) if data is not None),
+        train=_segment(net, u, v),
+        test=None if test is None else _segment(test, u, v),
+        alignment=best,
+        aligned=found,
+        aligned_distance=float(distance(u, found)),
+        aligned_train=_segment(net, u, found),
+        aligned_test=None if test is None else _segment(test, u, found),
+        barrier_limit=barrier_limit,
+        drop_limit=drop_limit,
+        same_limit=tolerance(net.X.dtype).equal,
+    )
+
+
+def _alignments(net: Classifier, u: Weights, v: Weights) -> dict[str, Weights]:
+    permutations = permutations_of(net.symmetry)
+    active = [[leaky_relu(z, net.slope) for z in net.preactivations(w)[:-1]] for w in (u, v)]
+    return {
+        "permutation by weights": align(permutations, u, v).moved,
+        "permutation by activations": align_activations(permutations, v, *active).moved,
+        "scaling": align(net.symmetry, u, v).moved,
+        "permutation and scaling": align_rescaled(net.symmetry, u, v).moved,
+    }
+
+
+def _gap(net: Classifier, u: Weights, v: Weights) -> float:
+    a, b = net.output(u), net.output(v)
+    size = max(float(a.abs().max()), float(b.abs().max()))
+    return float((a - b).abs().max()) / size if size > 0 else 0.0
+
+
+def _barrier(net: Classifier, u: Weights, v: Weights) -> Barrier:
+    return barrier(Line(u, v), net.loss, points=POINTS)
+
+
+def _segment(net: Classifier, u: Weights, v: Weights) -> Segment:
+    middle = net.accuracy(lerp(u, v, torch.tensor(0.5)))
+    ends: tuple[Tensor, Tensor] = (net.accuracy(u), net.accuracy(v))
+    return Segment(_barrier(net, u, v).excess, (float(ends[0]), float(ends[1])), float(middle))
+
+
+def _require_input(
+    net: Classifier, u: Weights, v: Weights, test: Classifier | None, most: float, drop: float
+) -> None:
+    for name, w in (("u", u), ("v", v)):
+        net.require_weights(w)
+        if [tuple(x.shape) for x in w] != list(net.shapes):
+            raise ShapeMismatch(
+                f"compare two single networks; {name} has shapes {[tuple(x.shape) for x in w]}"
+            )
+    if test is not None and (test.shapes, test.slope) != (net.shapes, net.slope):
+        raise ShapeMismatch(
+            f"test is the same network on other data, got shapes {test.shapes} and slope "
+            f"{test.slope}, not {net.shapes} and {net.slope}"
+        )
+    if not 0 <= most < float("inf") or not 0 <= drop <= 1:
+        raise OutOfDomain(
+            f"limits are a barrier ≥ 0 and an accuracy in [0, 1], got {most} and {drop}"
+        )
