@@ -77,6 +77,11 @@ def test_a_gap_a_stranger_and_a_failure_stop_the_build(listed, records, message)
         ledger.collect({"01-tiny": records}, listed)
 
 
+def test_what_is_ours_is_marked_in_the_chapter_only(listed):
+    records = {"01-tiny": [record("Thm 1 (ours)"), record("Thm 2")]}
+    assert [len(s.records) for s in ledger.collect(records, listed)] == [1, 1]
+
+
 def test_exercises_need_no_row(listed):
     records = {"01-tiny": [*WHOLE["01-tiny"], record("Exercise")]}
     assert [s.id for s in ledger.collect(records, listed)] == ["Thm 1", "Thm 2"]

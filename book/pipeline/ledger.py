@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 STATEMENTS = Path(__file__).with_name("statements.yml")
+OURS = " (ours)"  # how a chapter marks what is not in the paper
 UNLISTED = {"Exercise"}  # recorded and checked, but no statement of its own
 
 
@@ -68,7 +69,7 @@ def collect(records: dict[str, list[dict[str, Any]]], listed: Path = STATEMENTS)
     """Return all statements with their records; refuse gaps, strangers and failures."""
     by_id = defaultdict(list)
     for record in (r for chapter in records.values() for r in chapter):
-        by_id[record["statement"]].append(record)
+        by_id[record["statement"].removesuffix(OURS)].append(record)
     sections = yaml.safe_load(listed.read_text(encoding="utf-8"))
     found = [
         Statement(
