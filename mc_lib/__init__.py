@@ -29,6 +29,7 @@ from mc_lib.curves import (
     cassini_loss,
 )
 from mc_lib.digits import digits
+from mc_lib.dropout import StablePath, dropout_path, dropped, keep_half
 from mc_lib.ensembles import Ensemble, calibration_error, measure_ensemble
 from mc_lib.errors import (
     CheckFailed,
@@ -72,16 +73,19 @@ from mc_lib.networks import (
 )
 from mc_lib.parameters import integer, integers, number
 from mc_lib.params import distance, inner, lerp, norm
+from mc_lib.path_training import Descent, TrainedPath, elastic_band, train_bezier, train_chain
 from mc_lib.permuted import joining_permutations, permute
 from mc_lib.permuted_loss import Matching, PermutedLoss
 from mc_lib.products import NearestProduct, balanced_factors, nearest_product
 from mc_lib.proximity import distance_to_curve, segment_distance
+from mc_lib.repair import RepairedLine
 from mc_lib.rescaled import RescalingFamily, fit_last, rescaling_family
 from mc_lib.survey import Survey, survey_components
 from mc_lib.sweeps import ApproximateSweep, CassiniSweep, approximate_sweep, cassini_sweep
 from mc_lib.symmetry import Symmetry
 from mc_lib.topology import count_grid_components, label_grid
 from mc_lib.training import Training, train
+from mc_lib.widening import permutation_path, widen
 
 __all__ = [
     "Alignment",
@@ -98,6 +102,7 @@ __all__ = [
     "Concatenation",
     "Curve",
     "DeepLinear",
+    "Descent",
     "DtypeMismatch",
     "Ensemble",
     "Fixed",
@@ -130,13 +135,16 @@ __all__ = [
     "PositiveScaling",
     "QuadraticBezier",
     "RankDeficient",
+    "RepairedLine",
     "RescalingCurve",
     "RescalingFamily",
     "ResidualLinear",
     "ShapeMismatch",
     "SignedPermutation",
+    "StablePath",
     "Survey",
     "Symmetry",
+    "TrainedPath",
     "Training",
     "TwoLayer",
     "align",
@@ -162,12 +170,16 @@ __all__ = [
     "digits",
     "distance",
     "distance_to_curve",
+    "dropout_path",
+    "dropped",
+    "elastic_band",
     "figures",
     "fit_last",
     "inner",
     "integer",
     "integers",
     "joining_permutations",
+    "keep_half",
     "label_grid",
     "leaky_power",
     "length",
@@ -185,6 +197,7 @@ __all__ = [
     "norm",
     "number",
     "partial_products",
+    "permutation_path",
     "permutations_of",
     "permute",
     "query_key",
@@ -194,4 +207,7 @@ __all__ = [
     "segment_distance",
     "survey_components",
     "train",
+    "train_bezier",
+    "train_chain",
+    "widen",
 ]

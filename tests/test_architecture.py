@@ -28,13 +28,14 @@ FLOORS = (
     {"curves"},
     {
         *{"minima", "alignment", "landscape", "geometry", "proximity", "bounds", "survey"},
-        *{"attention", "products", "permuted_loss"},
+        *{"attention", "products", "permuted_loss", "dropout", "repair", "widening"},
     },
     {"sweeps"},
     {
         *{"training", "figures", "permuted", "rescaled"},
         *{"comparison", "ensembles", "fibre_training"},
     },
+    {"path_training"},
     {"__init__"},
 )
 FLOOR = {unit: height for height, units in enumerate(FLOORS) for unit in units}
