@@ -12,7 +12,7 @@ from mc_lib.figures.curves import cassini, deviations, loss_map, losses_with_spr
 from mc_lib.figures.interactive import Interactive
 from mc_lib.figures.losses import path_against_segment
 from mc_lib.figures.preliminaries import determinants, orbits, regions, shares
-from mc_lib.figures.residual import pieces
+from mc_lib.figures.residual import closing, pieces
 from mc_lib.figures.sliders import (
     slider_curves,
     slider_discs,
@@ -22,6 +22,7 @@ from mc_lib.figures.sliders import (
 from mc_lib.figures.spatial import rotatable_sheets, slider_sheets
 from mc_lib.figures.style import COMPONENT, STYLE, save
 from mc_lib.figures.surfaces import sheets
+from mc_lib.figures.uses import dots, plane, tradeoff
 
 __all__ = [
     "COMPONENT",
@@ -29,8 +30,10 @@ __all__ = [
     "STYLE",
     "brackets",
     "cassini",
+    "closing",
     "determinants",
     "deviations",
+    "dots",
     "growth",
     "heatmaps",
     "loss_map",
@@ -39,6 +42,7 @@ __all__ = [
     "pairs",
     "path_against_segment",
     "pieces",
+    "plane",
     "regions",
     "rescalings",
     "rotatable_sheets",
@@ -52,4 +56,5 @@ __all__ = [
     "slider_rescalings",
     "slider_sheets",
     "spreads",
+    "tradeoff",
 ]
