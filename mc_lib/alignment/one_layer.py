@@ -1,11 +1,15 @@
 """Choose a symmetry of the hidden layer that brings one network near another."""
 
+import functools
+import itertools
+
 import torch
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.groups.permutation import Permutation
 from mc_lib.params import require_point, require_same_tree, tolerance
 
 LARGEST = 8
@@ -80,12 +84,15 @@ def match_permutation(
             f"sign is 1 or -1, for 2 to {LARGEST} neurons (one has only the identity), "
             f"got sign = {sign} and {h} neurons"
         )
-    every = torch.cartesian_prod(*[torch.arange(h, device=c.device)] * h).reshape(-1, h)
-    every = every[every.sort(-1).values.eq(torch.arange(h, device=c.device)).all(-1)]
-    even = torch.eye(h, dtype=c.dtype, device=c.device)[every].det() * sign > 0
-    every = every[even]
+    every = _signed(h, sign).to(c.device)
     gain = c[torch.arange(h, device=c.device), every].sum(-1)
     return every[gain.argmax()]
+
+
+@functools.cache
+def _signed(h: int, sign: int) -> Int[Tensor, "orders h"]:
+    every = torch.tensor(list(itertools.permutations(range(h))))
+    return every[Permutation(h).sign(every) == sign]
 
 
 def match_rotation(
