@@ -104,18 +104,45 @@ def test_the_number_of_products_does_not_grow_with_the_number_of_times(
     m = randn(generator, 5, 5)
     m = 3.9 * m / torch.linalg.matrix_norm(m, ord=2)
     w = (randn(generator, 5, 5), randn(generator, 5, 5))
-    curve = OrbitCurve(Symmetry.chain([Layer(GeneralLinear(5))]), (m,), w)
     calls = []
     tangent = Symmetry.tangent
     monkeypatch.setattr(Symmetry, "tangent", lambda *a: calls.append(1) or tangent(*a))
-    curve(torch.linspace(0, 1, 101, dtype=F64))
-    assert 20 <= len(calls) <= 60  # two steps of 2 / rate
-    calls.clear()
-    curve(0.5)
-    assert 10 <= len(calls) <= 30  # one step: t = 1/2 ends it
-    calls.clear()
-    curve(-0.501)
-    assert 20 <= len(calls) <= 60
+
+    def products(t: float | torch.Tensor) -> int:
+        curve = OrbitCurve(Symmetry.chain([Layer(GeneralLinear(5))]), (m,), w)
+        calls.clear()
+        curve(t)
+        return len(calls)
+
+    assert 20 <= products(torch.linspace(0, 1, 101, dtype=F64)) <= 60  # two steps of 2 / rate
+    assert 10 <= products(0.5) <= 30  # one step: t = 1/2 ends it
+    assert 20 <= products(-0.501) <= 60
+
+
+def test_a_curve_remembers_its_steps_and_answers_the_same(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    m, w = 3 * randn(generator, 4, 4), (randn(generator, 4, 4), randn(generator, 4, 4))
+    t = torch.linspace(-1, 1, 33, dtype=F64)
+    make = lambda: OrbitCurve(Symmetry.chain([Layer(GeneralLinear(4))]), (m,), w)  # noqa: E731
+    curve = make()
+    first = curve(t)
+    monkeypatch.setattr(OrbitCurve, "_taylor", lambda *a: pytest.fail("computed again"))
+    assert all(torch.equal(a, b) for a, b in zip(first, curve(t), strict=True))
+    monkeypatch.undo()
+    monkeypatch.setattr("mc_lib.curves.orbit.MEMORY", 0)
+    forgetful = make()
+    assert all(torch.equal(a, b) for a, b in zip(first, forgetful(t), strict=True))
+    assert forgetful._memory == {}
+
+
+def test_gradients_can_be_taken_twice(generator: torch.Generator) -> None:
+    m, w = randn(generator, 2, 2), (randn(generator, 2, 2), randn(generator, 2, 2))
+    m.requires_grad_()
+    curve = OrbitCurve(Symmetry.chain([Layer(GeneralLinear(2))]), (m,), w)
+    for _ in range(2):
+        (grad,) = torch.autograd.grad(curve(0.7)[0].sum(), m)
+        assert bool(grad.isfinite().all())
 
 
 def test_a_shear_needs_two_terms(monkeypatch: pytest.MonkeyPatch) -> None:

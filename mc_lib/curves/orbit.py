@@ -26,6 +26,9 @@ MOST_TERMS = 40
 MOST_STEPS = 10_000
 """Each step rounds once: this many cost a relative error of about 1e-12 in float64."""
 
+MEMORY = 2**27
+"""How many bytes of Taylor coefficients a curve keeps between calls."""
+
 
 @dataclass(frozen=True, eq=False)
 class OrbitCurve(Curve):
@@ -139,7 +142,7 @@ class OrbitCurve(Curve):
         last = self._require_reachable(step, per_unit)
         w = self.w
         for i in range(last + 1):
-            terms = self._taylor(w, per_unit)
+            terms = self._remembered(sign * (i + 1), w, per_unit)
             power = torch.arange(len(terms), dtype=t.dtype, device=t.device)
             here = side[step == i]
             if len(here) > 0:
@@ -148,6 +151,21 @@ class OrbitCurve(Curve):
                 following = combine((sign**power)[None], terms)
                 require_in_range(following, t.new_tensor([sign * (i + 1) / per_unit]))
                 w = optree.tree_map(lambda x: x[0], following)
+
+    @cached_property
+    def _memory(self) -> dict[int, list[Point]]:
+        return {}
+
+    def _remembered(self, step: int, w: Point, per_unit: int) -> list[Point]:
+        """Return the terms of a step, from the memory where a search has been there before."""
+        if step in self._memory:
+            return self._memory[step]
+        terms = self._taylor(w, per_unit)
+        entries = len(terms) * sum(x.numel() * x.element_size() for x in leaves(w))
+        learns = any(x.requires_grad for x in leaves(terms[-1]))  # a graph is used once
+        if not learns and entries * (len(self._memory) + 1) <= MEMORY:
+            self._memory[step] = terms
+        return terms
 
     def _taylor(self, w: Point, per_unit: int) -> list[Point]:
         """Return the points (A/per_unit)ᵏ w / k!, up to the first that is zero beside w.

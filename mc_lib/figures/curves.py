@@ -58,13 +58,14 @@ def scatter(
             x_, y_ = (a.numpy(force=True) for a in (x, y))
             axes.plot(x_, y_, color=colour, label=name, markeredgewidth=0, **style)
         if diagonal:
-            low = max(min(a.min() for a in every[::2]), min(a.min() for a in every[1::2]))
-            line = (low, min(max(a.max() for a in every[::2]), max(a.max() for a in every[1::2])))
+            low = max(*(min(a.min() for a in every[i::2]) for i in (0, 1)))
+            top = min(*(max(a.max() for a in every[i::2]) for i in (0, 1)))
+            line = (low if logarithmic else min(0.0, low), top)
             axes.plot(line, line, "--", color=REFERENCE, label=diagonal, zorder=0)
         if logarithmic:
             axes.set(xscale="log", yscale="log")
         axes.set(xlabel=labels[0], ylabel=labels[1])
-        figure.legend(loc="outside upper center", ncols=3)
+        figure.legend(loc="outside upper center", ncols=3, markerscale=1.5)
         return figure
 
 
@@ -85,6 +86,7 @@ def losses_with_spread(
 
     Raises:
         ShapeMismatch: losses of another shape than (r, T).
+        OutOfDomain: more than four kinds beside the segment in one panel.
 
     >>> import torch
     >>> t = torch.linspace(0, 1, 3)
@@ -95,23 +97,26 @@ def losses_with_spread(
     for losses in [x for panel in panels.values() for x in panel.values()]:
         if losses.ndim != 2 or losses.shape[1:] != t.shape:
             raise ShapeMismatch(f"expected (r, {len(t)}), got {tuple(losses.shape)}")
+    most = max(len(panel.keys() - {"segment"}) for panel in panels.values())
+    if most > 4:
+        raise OutOfDomain(f"at most four kinds of curves are told apart, got {most}")
     with plt.rc_context(STYLE):
         figure, row = plt.subplots(
             1,
             len(panels),
-            figsize=(3.2 * len(panels), 3.6),
+            figsize=(6.0 if len(panels) == 1 else 3.2 * len(panels), 3.6),
             sharey=True,
             squeeze=False,
             layout="constrained",
         )
         for axes, (name, panel) in zip(row[0], panels.items(), strict=True):
-            others = iter([CURVE, *GROUPS[2:]])
+            others = iter(zip([CURVE, *GROUPS[2:]], ("-", "--", ":", "-."), strict=True))
             for kind, losses in panel.items():
-                colour = SEGMENT if kind == "segment" else next(others)
+                colour, dashes = (SEGMENT, "-") if kind == "segment" else next(others)
                 y = losses.clamp(min=floor).numpy(force=True)
                 times = t.numpy(force=True)
                 axes.fill_between(times, y.min(0), y.max(0), color=colour, alpha=0.2, linewidth=0)
-                axes.plot(times, y.mean(0), color=colour, label=kind)
+                axes.plot(times, y.mean(0), dashes, color=colour, label=kind)
             axes.set(xlabel=f"$t$\n{name}", yscale="log", xlim=(0, 1))
         row[0][0].set_ylabel(ylabel)
         handles = {x.get_label(): x for axes in row[0] for x in axes.lines}
@@ -196,7 +201,7 @@ def cassini(sweep: CassiniSweep) -> Figure:
                 x, y = radius * np.cos(angle), radius * np.sin(angle)
                 colour = GROUPS[2] if style == "-" else "black"
                 axes.plot(x, y, style, color=colour, label=name)
-            axes.set_aspect("equal")
+            axes.set(aspect="equal", xlim=(-0.7, 1.7))  # half of the rest is enough
             axes.set_xlabel(f"$c = {float(sweep.levels[i]):g}$")
         handles, names = row[0][0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside upper center", ncols=5)
