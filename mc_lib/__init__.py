@@ -61,6 +61,7 @@ from mc_lib.groups import (
 from mc_lib.invariance import Invariance, measure_invariance, require_invariance
 from mc_lib.landscape import Barrier, barrier, loss_along
 from mc_lib.layers import Fixed, Into, Layer, OutOf
+from mc_lib.methods import Method, MethodTable, measure_method
 from mc_lib.minima import component, connect, count_components
 from mc_lib.networks import (
     Classifier,
@@ -76,6 +77,7 @@ from mc_lib.params import distance, inner, lerp, norm
 from mc_lib.path_training import Descent, TrainedPath, elastic_band, train_bezier, train_chain
 from mc_lib.permuted import joining_permutations, permute
 from mc_lib.permuted_loss import Matching, PermutedLoss
+from mc_lib.planes import Plane
 from mc_lib.products import NearestProduct, balanced_factors, nearest_product
 from mc_lib.proximity import distance_to_curve, segment_distance
 from mc_lib.repair import RepairedLine
@@ -115,6 +117,8 @@ __all__ = [
     "Line",
     "Matching",
     "McLibError",
+    "Method",
+    "MethodTable",
     "NearestProduct",
     "NoRealLogarithm",
     "NotAMinimum",
@@ -130,6 +134,7 @@ __all__ = [
     "ParameterError",
     "Permutation",
     "PermutedLoss",
+    "Plane",
     "PolarCurve",
     "PolygonalChain",
     "PositiveScaling",
@@ -192,6 +197,7 @@ __all__ = [
     "max_curvature",
     "measure_ensemble",
     "measure_invariance",
+    "measure_method",
     "minima",
     "nearest_product",
     "norm",

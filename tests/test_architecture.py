@@ -20,7 +20,7 @@ PACKAGE = ROOT.name
 FLOORS = (
     {"errors"},
     {"params", "claims", "parameters"},
-    {"_search", "digits", "topology"},
+    {"_search", "digits", "planes", "topology"},
     {"groups"},
     {"layers", "approximate"},
     {"symmetry"},
@@ -30,7 +30,7 @@ FLOORS = (
         *{"minima", "alignment", "landscape", "geometry", "proximity", "bounds", "survey"},
         *{"attention", "products", "permuted_loss", "dropout", "repair", "widening"},
     },
-    {"sweeps"},
+    {"methods", "sweeps"},
     {
         *{"training", "figures", "permuted", "rescaled"},
         *{"comparison", "ensembles", "fibre_training"},

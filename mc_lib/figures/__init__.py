@@ -12,6 +12,7 @@ from mc_lib.figures.curves import cassini, deviations, loss_map, losses_with_spr
 from mc_lib.figures.interactive import Interactive
 from mc_lib.figures.losses import path_against_segment
 from mc_lib.figures.preliminaries import determinants, orbits, regions, shares
+from mc_lib.figures.related import barriers, paths_beside_segment
 from mc_lib.figures.residual import closing, pieces
 from mc_lib.figures.sliders import (
     slider_curves,
@@ -28,6 +29,7 @@ __all__ = [
     "COMPONENT",
     "Interactive",
     "STYLE",
+    "barriers",
     "brackets",
     "cassini",
     "closing",
@@ -41,6 +43,7 @@ __all__ = [
     "orbits",
     "pairs",
     "path_against_segment",
+    "paths_beside_segment",
     "pieces",
     "plane",
     "regions",
