@@ -5,7 +5,7 @@ BIN = .venv/bin
 RUN = $(BIN)/python -m
 CHECK = _build/check
 
-.PHONY: book test test-long chapter chapters bench mutate lock clean environment
+.PHONY: book pdf test test-browser test-long chapter chapters bench mutate lock clean environment
 
 book: environment
 	@$(RUN) book.pipeline.build --profile $(PROFILE)

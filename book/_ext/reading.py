@@ -5,6 +5,7 @@ an interactive figure loads them. Launch buttons need an address to launch from:
 `repository: url:` in _config.yml is empty, none is drawn.
 """
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,25 @@ def configure(app: Sphinx, config: Config) -> None:
 
 
 def add_script(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
-    """Load interactive.js on the pages that hold an interactive figure."""
+    """Load interactive.js on the pages that hold an interactive figure; each script once."""
     if 'class="mc-interactive"' in context.get("body", ""):
         app.add_js_file("interactive.js", loading_method="defer")
+    # two extensions add one and the same script, whose second `const` is an error
+    scripts = context["script_files"]
+    scripts[:] = {(s.filename or "", s.attributes.get("body")): s for s in scripts}.values()
+
+
+def name_once(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Keep the first of equal ids: sphinx-proof writes the same one twice."""
+    seen: set[str] = set()
+
+    def keep_first(match: re.Match[str]) -> str:
+        new = match[1] not in seen
+        seen.add(match[1])
+        return match[0] if new else ""
+
+    if "body" in context:
+        context["body"] = re.sub(r' id="([^"<>]+)"(?=[^<>]*>)', keep_first, context["body"])
 
 
 class LaunchNote(Directive):
@@ -62,6 +79,7 @@ class LaunchNote(Directive):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", configure)
-    app.connect("html-page-context", add_script)
+    app.connect("html-page-context", add_script, priority=900)
+    app.connect("html-page-context", name_once)
     app.add_directive("launch-note", LaunchNote)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

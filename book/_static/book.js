@@ -29,8 +29,14 @@
     }
   }
 
+  /* A list must hold list items; the bibliography's entries are not. */
+  function unlist() {
+    for (const list of document.querySelectorAll(".citation-list[role=list]")) list.removeAttribute("role");
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     wrapTables();
+    unlist();
     nameWhatHasNoName();
     focusWhatScrolls();
     window.addEventListener("resize", focusWhatScrolls);

@@ -34,7 +34,7 @@
   }
 
   function axis(given, colour, more) {
-    const base = { gridcolor: colour.grid, zerolinecolor: colour.grid, color: colour.text };
+    const base = { gridcolor: colour.grid, zerolinecolor: colour.grid, color: colour.text, exponentformat: "power" };
     return { ...base, ...more, ...given, title: { ...given.title, font: { color: colour.text } } };
   }
 
@@ -44,7 +44,7 @@
     const layout = {
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: colour.text, size: 13, family: "inherit" },
+      font: { color: colour.text, size: 13, family: "system-ui, sans-serif" },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemclick: false, itemdoubleclick: false },
       margin: { l: 62, r: 14, t: 44, b: 48 },
       uirevision: spec.name,
@@ -58,7 +58,8 @@
     if (spec.layout.scene) {
       const scene = { ...spec.layout.scene, dragmode: "turntable" };
       for (const key of ["xaxis", "yaxis", "zaxis"]) {
-        scene[key] = axis(scene[key], colour, { showbackground: false, showspikes: false });
+        // WebGL draws no transparent lines: a grey that is seen on white and on black
+        scene[key] = axis(scene[key], { ...colour, grid: "#999999" }, { showbackground: false, showspikes: false });
       }
       Object.assign(layout, { scene, margin: { l: 0, r: 0, t: 44, b: 0 }, height: narrow ? 340 : 460 });
     }
@@ -101,7 +102,7 @@
   function turning(figure, plot, Plotly) {
     const { label, input } = slider(figure, "turn", 360, EYE.azimuth + 180);
     const show = () => {
-      label.textContent = `turned by ${input.value - 180}°`;
+      label.textContent = `turned by ${input.value - 180}°`.replace("-", "−");
       input.setAttribute("aria-valuetext", label.textContent);
     };
     show();
@@ -134,7 +135,7 @@
     const traces = () => [...spec.fixed, ...spec.frames[place].traces];
     const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false };
     const layout = layoutOf(spec, figure);
-    if (layout.scene) layout.scene.camera = { eye: eye(EYE.azimuth) };
+    if (layout.scene) layout.scene.camera = { eye: eye(EYE.azimuth), center: { x: 0, y: 0, z: -0.12 } };
     await Plotly.newPlot(plot, traces(), layout, config);
     figure.querySelector(".mc-fallback").hidden = true;
 

@@ -60,7 +60,7 @@ class Interactive:
         frames: one for each place of the slider; with a single one there is no slider.
         layout: plotly's layout; the script adds colours and sizes.
         fixed: what is drawn at every place.
-        start: the place where the slider begins.
+        start: the place where the slider begins; by default the middle.
 
     Raises:
         OutOfDomain: a name that is no id, words too few, no such place, or more than
@@ -76,20 +76,25 @@ class Interactive:
     frames: tuple[Frame, ...]
     layout: dict[str, Any]
     fixed: tuple[Trace, ...] = ()
-    start: int = 0
+    start: int | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch("[a-z][a-z0-9-]*", self.name):
             raise OutOfDomain(f"a name is of a-z, 0-9 and -, such as 'slide-m', got {self.name!r}")
         if len(self.alt) < 20:
             raise OutOfDomain(f"{self.name}: say in words what is seen, got {self.alt!r}")
-        if not 0 <= self.start < len(self.frames):
-            raise OutOfDomain(f"{self.name}: no place {self.start} among {len(self.frames)}")
+        if not 0 <= self.place < len(self.frames):
+            raise OutOfDomain(f"{self.name}: no place {self.place} among {len(self.frames)}")
         size = len(self.to_json())
         if size > LARGEST:
             raise OutOfDomain(
                 f"{self.name}: {size} bytes, more than {LARGEST}: fewer points or places"
             )
+
+    @property
+    def place(self) -> int:
+        """Where the slider begins."""
+        return len(self.frames) // 2 if self.start is None else self.start
 
     def __repr__(self) -> str:
         """Return the name and the number of places, the same on every machine."""
@@ -100,7 +105,7 @@ class Interactive:
         """Return what the script draws, ASCII, fit to stand inside a <script> element."""
         spec = {
             "alt": self.alt,
-            "start": self.start,
+            "start": self.place,
             "layout": self.layout,
             "fixed": self.fixed,
             "frames": [vars(frame) for frame in self.frames],

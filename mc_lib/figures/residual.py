@@ -1,5 +1,8 @@
 """The residual network's minimum seen from above: the plane of (W_1, W_2)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
@@ -9,8 +12,9 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from mc_lib.errors import ShapeMismatch
-from mc_lib.figures.style import COMPONENT, STYLE
+from mc_lib.figures.style import COMPONENT, CURVE, STYLE
 
+WIDTH = "#666666"
 PIECES = [COMPONENT[name] for name in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
 
 
@@ -53,4 +57,60 @@ def pieces(w1: Tensor, w2: Tensor, piece: Tensor, epsilon: float) -> Figure:
         line = Line2D([], [], color="black", linewidth=3, label="$S_0$")
         gap = Line2D([], [], color="black", linestyle="--", label="not in it")
         figure.legend(handles=[*patches, line, gap], loc="outside upper center", ncols=6)
+        return figure
+
+
+def closing(
+    piece: Tensor, shown: Sequence[float], epsilon: Tensor, height: Tensor, gap: Tensor
+) -> Figure:
+    """Draw the plane of (W_1, W_2) for several ε, and how the passage closes as ε → 0.
+
+    Args:
+        piece: for each shown ε the piece over each cell of a square, 1 to 4 for C_i, and 0
+            where the forbidden hyperbola meets the cell, shape (e, p, p).
+        shown: these ε.
+        epsilon: positive values |ε| at which the passage was measured, shape (k,).
+        height: |W_3| where a path crosses W_1 = 0, in units of |Y/X|, for +ε and −ε: (2, k).
+        gap: the distance of the forbidden branches, for +ε and −ε: (2, k).
+
+    Returns:
+        The figure: one axes for each shown ε, and one below, with the lines 1/|ε| and
+        2√(2|ε|).
+
+    Raises:
+        ShapeMismatch: the shapes do not fit.
+
+    >>> import torch
+    >>> x = torch.ones(2)
+    >>> figure = closing(torch.ones(1, 3, 3), [1.0], x, torch.stack([x, x]), torch.stack([x, x]))
+    >>> len(figure.axes)
+    2
+    """
+    k, sizes = len(epsilon), [tuple(x.shape) for x in (piece, epsilon, height, gap)]
+    if piece.ndim != 3 or len(piece) != len(shown) or sizes[1:] != [(k,), (2, k), (2, k)]:
+        raise ShapeMismatch(
+            f"expected shapes (e, p, p) with e = {len(shown)}, (k,), (2, k) and (2, k), got {sizes}"
+        )
+    e, up, apart = (x.numpy(force=True) for x in (epsilon, height, gap))
+    with plt.rc_context(STYLE):
+        figure = plt.figure(figsize=(7.0, 4.9), layout="constrained")
+        grid = figure.add_gridspec(2, len(shown), height_ratios=(1, 1.7))
+        for i, value in enumerate(shown):
+            axes = figure.add_subplot(grid[0, i])
+            colours = ListedColormap(["black", *PIECES])
+            image = piece[i].mT.numpy(force=True)
+            axes.imshow(image, cmap=colours, vmin=0, vmax=4, origin="lower", alpha=0.75)
+            axes.set(xticks=[], yticks=[], xlabel=rf"$\varepsilon = {value:g}$")
+        below = figure.add_subplot(grid[1, :])
+        for y, line, colour, name in (
+            (up, 1 / e, CURVE, r"height $|W_3|$"),
+            (apart, 2 * np.sqrt(2 * e), WIDTH, "width"),
+        ):
+            below.loglog(e, line, color=colour, linewidth=1, label=f"{name}, proved")
+            for row, mark, sign in zip(y, ("o", "+"), ("> 0", "< 0"), strict=True):
+                style: Any = {"markerfacecolor": "none", "markersize": 9, "linestyle": "none"}
+                label = rf"{name}, $\varepsilon {sign}$"
+                below.plot(e, row, mark, color=colour, label=label, **style)
+        below.set(xlabel=r"$|\varepsilon|$", ylabel="size of the passage")
+        figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=2)
         return figure

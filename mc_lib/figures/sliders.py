@@ -26,7 +26,7 @@ def slider_curves(
     alt: str,
     log: tuple[bool, bool] = (False, False),
     texts: Sequence[str] | None = None,
-    start: int = 0,
+    start: int | None = None,
 ) -> Interactive:
     """Return curves y(x), one family for each value of a slider, beside their reference.
 
@@ -41,7 +41,7 @@ def slider_curves(
         alt: the figure in words.
         log: which axes are logarithmic.
         texts: a sentence for each value.
-        start: the place where the slider begins.
+        start: the place where the slider begins; by default the middle.
 
     Returns:
         The figure; its axes are the same for all values.
@@ -84,7 +84,7 @@ def slider_paths(
     alt: str,
     references: Mapping[str, Tensor] | None = None,
     texts: Sequence[str] | None = None,
-    start: int = 0,
+    start: int | None = None,
 ) -> Interactive:
     """Return polylines in the plane, one set for each value of a slider, at one scale.
 
@@ -96,7 +96,7 @@ def slider_paths(
         alt: the figure in words.
         references: the same, drawn grey and dashed.
         texts: a sentence for each value.
-        start: the place where the slider begins.
+        start: the place where the slider begins; by default the middle.
 
     Returns:
         The figure; a unit is as long on either axis, and the axes do not change.
@@ -241,7 +241,7 @@ def slider_discs(
         for b, d in zip(bound.tolist(), distance.tolist(), strict=True)
     ]
     middle = chord.mean(1, keepdim=True)
-    paths = {"level set": oval, "chord": chord, "free of it": _circles(middle, distance)}
+    paths = {"level set": oval, "chord": chord, "largest free disc": _circles(middle, distance)}
     promise = {"d_max of (8)": _circles(middle, bound)}
     alt = "A closed curve, a chord of it, and two circles about the middle of the chord."
     return slider_paths(name, values, paths, ("x", "y", slider), alt, promise, texts)

@@ -47,7 +47,7 @@ def slider_sheets(
     alt: str,
     slider: str = "ε",
     texts: Sequence[str] | None = None,
-    start: int = 0,
+    start: int | None = None,
 ) -> Interactive:
     """Return minima of networks with three 1 × 1 weights, to be turned, one for each value.
 
@@ -58,7 +58,7 @@ def slider_sheets(
         alt: the figure in words.
         slider: the parameter's name.
         texts: a sentence for each value.
-        start: the place where the slider begins.
+        start: the place where the slider begins; by default the middle.
 
     Returns:
         The figure; its axes are the same for all values.
