@@ -1,0 +1,174 @@
+"""What readers' browsers get: scripts, launch buttons, unique names, the book on one page."""
+
+import importlib.util
+import sys
+from types import SimpleNamespace
+
+import pytest
+from bs4 import BeautifulSoup
+from sphinx.errors import ConfigError
+
+from book.pipeline import browser, pdf
+from book.pipeline.profiles import ROOT
+
+
+@pytest.fixture(scope="module")
+def reading():
+    spec = importlib.util.spec_from_file_location("reading", ROOT / "book/_ext/reading.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def config(**options):
+    return SimpleNamespace(html_static_path=["book/_static"], html_theme_options=options)
+
+
+# -- the Sphinx extension ------------------------------------------------------
+def test_the_scripts_come_from_the_installed_packages(reading):
+    given = config()
+    reading.configure(None, given)
+    assert [path.split("/")[-1] for path in given.html_static_path[1:]] == [
+        "plotly.min.js",
+        "interactive.js",
+    ]
+
+
+def test_a_missing_script_is_named(reading):
+    with pytest.raises(ConfigError, match="none.js of mc_lib"):
+        reading.script("mc_lib", "none.js")
+    with pytest.raises(ConfigError, match="no_such_package"):
+        reading.script("no_such_package", "none.js")
+
+
+def test_without_an_address_nothing_is_launched(reading):
+    given = config(repository_url="", launch_buttons={"colab_url": "https://colab"}, extra=1)
+    reading.configure(None, given)
+    assert given.html_theme_options == {"extra": 1}
+
+
+def test_with_an_address_the_launch_buttons_stay(reading):
+    options = {"repository_url": "https://github.com/a/b", "launch_buttons": {"colab_url": "c"}}
+    given = config(**options)
+    reading.configure(None, given)
+    assert given.html_theme_options == options
+
+
+@pytest.mark.parametrize("address", ["", "https://github.com/a/b"])
+def test_the_note_on_launching_is_there_when_an_address_is(reading, address):
+    environment = SimpleNamespace(config=config(repository_url=address))
+    directive = SimpleNamespace(
+        state=SimpleNamespace(document=SimpleNamespace(settings=SimpleNamespace(env=environment)))
+    )
+    text = "".join(node.astext() for node in reading.LaunchNote.run(directive))
+    assert (f"%pip install git+{address}" in text) == bool(address)
+    assert bool(text) == bool(address)
+
+
+def page_context(body, scripts=()):
+    files = [SimpleNamespace(filename=None, attributes={"body": s}, priority=i)
+             for i, s in enumerate(scripts)]  # fmt: skip
+    return {"body": body, "script_files": files}
+
+
+@pytest.mark.parametrize("figures", [0, 2])
+def test_a_page_loads_the_script_when_it_has_a_figure(reading, figures):
+    asked = []
+    app = SimpleNamespace(add_js_file=lambda name, **options: asked.append(name))
+    context = page_context('<figure class="mc-interactive" id="x"></figure>' * figures)
+    reading.add_script(app, "page", "page.html", context, None)
+    assert asked == ["interactive.js"] * bool(figures)
+
+
+def test_a_script_that_two_extensions_add_is_loaded_once(reading):
+    context = page_context("", ["const a = 1", "var b", "const a = 1"])
+    reading.add_script(None, "page", "page.html", context, None)
+    assert [s.attributes["body"] for s in context["script_files"]] == ["const a = 1", "var b"]
+
+
+def test_of_equal_names_in_a_page_the_first_stays(reading):
+    body = '<div id="a"><p id="a" class="b">id="a"</p><p id="c"></p></div>'
+    context = page_context(body)
+    reading.name_once(None, "page", "page.html", context, None)
+    assert context["body"] == '<div id="a"><p class="b">id="a"</p><p id="c"></p></div>'
+
+
+# -- the browser ---------------------------------------------------------------
+def test_the_browser_named_by_the_environment_is_taken(monkeypatch):
+    monkeypatch.setenv(browser.VARIABLE, sys.executable)
+    assert browser.find() == sys.executable
+    assert browser.main() == 0
+
+
+@pytest.mark.parametrize("named", ["", "no-such-browser"])
+def test_where_there_is_no_browser_one_line_says_what_to_do(monkeypatch, capsys, tmp_path, named):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv(browser.VARIABLE, named)
+    assert browser.main() == 2
+    said = capsys.readouterr().err
+    assert (named or "apt-get install chromium") in said
+    assert browser.VARIABLE in said
+    assert said.count("\n") == 1
+
+
+# -- the book on one page ------------------------------------------------------
+PAGE = """<html><head>{next}<script src="../_static/theme.js"></script>
+<script src="../_static/mathjax/tex-chtml.js"></script></head><body><nav>menu</nav>
+<article>{body}</article></body></html>"""
+
+
+@pytest.fixture
+def html(tmp_path):
+    folder = tmp_path / "html" / "book"
+    folder.mkdir(parents=True)
+    link = '<link rel="next" href="second.html">'
+    first = (
+        '<h1 id="top">First<a class="headerlink" href="#top">#</a></h1>'
+        '<a href="second.html#place">there</a><a href="second.html">all of it</a>'
+        '<a href="#top">here</a><a href="https://example.org/second.html">elsewhere</a>'
+        '<a href="../_static/data.csv">a file</a>'
+        '<figure class="mc-interactive" id="f">turn me</figure>'
+    )
+    second = '<h1 id="place">Second</h1><details><summary>Proof</summary>Hidden.</details>'
+    (folder / "index.html").write_text(PAGE.format(next=link, body=first), encoding="utf-8")
+    (folder / "second.html").write_text(PAGE.format(next="", body=second), encoding="utf-8")
+    return tmp_path / "html"
+
+
+def test_the_book_is_one_page_in_the_order_of_reading(html):
+    book = BeautifulSoup(pdf.single(html), "html.parser")
+    assert [article["id"] for article in book.find_all("article")] == ["index", "second"]
+    assert "menu" not in book.text
+    assert "turn me" not in book.text
+    assert [script["src"] for script in book.select("script[src]")] == [
+        "../_static/mathjax/tex-chtml.js"
+    ]
+
+
+def test_links_between_chapters_work_inside_the_one_page(html):
+    book = BeautifulSoup(pdf.single(html), "html.parser")
+    targets = [a["href"] for a in book.find_all("a")]
+    assert targets == [
+        "#second--place",
+        "#second",
+        "#index--top",
+        "https://example.org/second.html",
+        "../_static/data.csv",
+    ]
+    for target in targets[:3]:
+        assert book.find(id=target[1:]), target
+
+
+def test_what_is_folded_on_the_page_is_printed_open(html):
+    book = BeautifulSoup(pdf.single(html), "html.parser")
+    assert book.find("details").has_attr("open")
+
+
+def test_without_a_book_or_a_browser_one_line_says_what_to_do(html, tmp_path, monkeypatch, capsys):
+    assert pdf.main([str(tmp_path / "none"), str(tmp_path / "book.pdf")]) == 2
+    assert "run make book first" in capsys.readouterr().err
+    monkeypatch.setenv(browser.VARIABLE, "no-such-browser")
+    assert pdf.main([str(html), str(tmp_path / "book.pdf")]) == 2
+    assert "no-such-browser" in capsys.readouterr().err
+    assert list(tmp_path.glob("*.pdf")) == []
+    assert not (html / "book" / pdf.PAGE).exists()
