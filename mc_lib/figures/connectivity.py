@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from torch import Tensor
 
 from mc_lib.errors import OutOfDomain, ShapeMismatch
@@ -114,6 +115,9 @@ def growth(
                 style: Any = {"linestyle": "none", "markerfacecolor": "none"}
                 axes.plot(times, points[i], marker=mark, color=colour, label=name, **style)
             axes.set(xlabel=labels[0], ylabel=labels[1], xscale=scale, yscale=scale)
+            if len(x) <= 8:  # few enough to name each
+                axes.set_xticks(times, [f"{value:g}" for value in times])
+                axes.xaxis.set_minor_locator(NullLocator())
         handles, texts = grid[0][0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside upper center", ncols=len(names))
         return figure
