@@ -68,3 +68,33 @@ def test_shapes_that_do_not_fit_are_refused():
         figures.path_against_segment(x, torch.ones(1, 2), torch.ones(1, 3), 1e-30)
     with pytest.raises(ShapeMismatch, match=r"got \(3,\), \(1, 2\) and \(1, 2\)"):
         figures.path_against_segment(x, torch.ones(1, 2), torch.ones(1, 2), 1e-30)
+
+
+def test_the_closing_passage_is_drawn_with_its_two_laws():
+    epsilon = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    height, gap = torch.tensor([[2.0, 0.5], [3.0, 0.6]]), torch.tensor([[1.0, 4.0], [1.1, 4.1]])
+    piece = torch.tensor([[[1, 2], [3, 4]], [[0, 1], [1, 0]]])
+    left, right, below = figures.closing(piece, [1.0, -1.0], epsilon, height, gap).axes
+    assert left.images[0].get_array().tolist() == [[1, 3], [2, 4]]  # W_1 to the right
+    assert left.images[0].origin == "lower" and right.get_xlabel() == r"$\varepsilon = -1$"
+    drawn = [line.get_ydata().tolist() for line in below.lines]
+    assert drawn[0] == [2.0, 0.5] and drawn[3] == [2.0, 4.0]  # 1/ε and 2√(2ε)
+    assert drawn[1:3] == height.tolist()
+    assert torch.tensor(drawn[4:]).allclose(gap)
+    assert below.get_xscale() == below.get_yscale() == "log"
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("bad", ["piece", "height", "gap", "shown"])
+def test_a_closing_passage_of_other_shapes_is_refused(bad):
+    given = {
+        "piece": torch.ones(1, 2, 2),
+        "shown": [1.0],
+        "epsilon": torch.ones(3),
+        "height": torch.ones(2, 3),
+        "gap": torch.ones(2, 3),
+    }
+    wrong = {"piece": torch.ones(2, 2, 2), "shown": [], "height": torch.ones(3, 2)}
+    given[bad] = wrong.get(bad, torch.ones(2, 4))
+    with pytest.raises(ShapeMismatch, match="expected shapes"):
+        figures.closing(**given)

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mc_lib import survey
 from mc_lib.errors import NotAMinimum, OutOfDomain
+from mc_lib.groups import GeneralLinear
 from mc_lib.networks import DeepLinear, ResidualLinear
-from mc_lib.survey import survey_components
+from mc_lib.survey import front, links, newton, survey_components, walks
 
 ONE = torch.ones(1, 1, dtype=torch.float64)
 
@@ -39,6 +39,7 @@ RESIDUAL = {
     (2, 2, 1.0): 2,
     (2, 2, -1.0): 2,
 }
+LINKS = {"patience": 0}  # no walks: what links alone find
 
 
 def generator(seed: int) -> torch.Generator:
@@ -65,23 +66,26 @@ def residual(n: int, h: int, epsilon: float, seed: int = 0) -> ResidualLinear:
 
 @pytest.mark.parametrize("case", DEEP)
 def test_linear_networks_have_the_components_of_the_theory(case):
-    assert survey_components(deep(*case), generator(1), samples=80).count == DEEP[case]
+    assert survey_components(deep(*case), generator(1), samples=60, **LINKS).count == DEEP[case]
 
 
 @pytest.mark.parametrize("case", RESIDUAL)
 def test_residual_networks_have_the_components_of_the_theory(case):
-    assert survey_components(residual(*case), generator(1), samples=80).count == RESIDUAL[case]
+    assert (
+        survey_components(residual(*case), generator(1), samples=60, **LINKS).count
+        == RESIDUAL[case]
+    )
 
 
 def test_float32_counts_the_same():
     x = torch.ones(1, 1)
-    found = survey_components(DeepLinear(x, 2 * x, (1,)), generator(1), samples=40)
+    found = survey_components(DeepLinear(x, 2 * x, (1,)), generator(1), samples=20, patience=1)
     assert found.count == 2 and found.points.dtype == torch.float32
 
 
 def test_the_samples_are_minima_and_clusters_have_one_sign_each():
     net = DeepLinear(ONE, 2 * ONE, (1,))
-    found = survey_components(net, generator(3), samples=40)
+    found = survey_components(net, generator(3), samples=40, **LINKS)
     torch.testing.assert_close(found.points.prod(1), torch.full((40,), 2.0, dtype=torch.float64))
     positive = found.points[:, 0] > 0
     assert (positive == positive[0]).equal(found.labels == found.labels[0])
@@ -92,9 +96,9 @@ def test_the_samples_are_minima_and_clusters_have_one_sign_each():
 @pytest.mark.parametrize("seed", range(2))
 def test_no_link_crosses_a_gap_even_between_far_points(monkeypatch, seed):
     # at (a, −a, c) and (−a, a, c) the Jacobians nearly agree: only the midpoint tells
-    monkeypatch.setattr(survey, "START_SCALES", (0.2, 8.0))
+    monkeypatch.setattr(newton, "START_SCALES", (0.2, 8.0))
     net = deep(1, 1, (1, 1, 1, 1), seed)
-    found = survey_components(net, generator(100 + seed), samples=100, tries=2)
+    found = survey_components(net, generator(100 + seed), samples=100, tries=2, **LINKS)
     signs = (found.points > 0).long() @ 2 ** torch.arange(5)
     for label in range(found.count):
         assert len(signs[found.labels == label].unique()) == 1
@@ -103,13 +107,13 @@ def test_no_link_crosses_a_gap_even_between_far_points(monkeypatch, seed):
 
 def test_the_jacobian_is_that_of_the_output():
     net = DeepLinear(2 * ONE, 3 * ONE, (1,))  # output 2 w_2 w_1
-    r, jac = survey._linearise(net, torch.tensor([[5.0, 7.0]], dtype=torch.float64))
+    r, jac = newton.linearise(net, torch.tensor([[5.0, 7.0]], dtype=torch.float64))
     assert r.tolist() == [[-67.0]] and jac.tolist() == [[[14.0, 10.0]]]
 
 
 def test_a_single_newton_step_has_minimum_norm():
     net = DeepLinear(ONE, 2 * ONE, (1,))  # at (1, 1): r = 1, J = (1, 1), step (1/2, 1/2)
-    v, _, found = survey._retract(net, torch.ones(1, 2, dtype=torch.float64), 1, 0.0)
+    v, _, found = newton.retract(net, torch.ones(1, 2, dtype=torch.float64), 1, 0.0)
     torch.testing.assert_close(v, torch.full((1, 2), 1.5, dtype=torch.float64))
     assert not found.any()
 
@@ -118,8 +122,8 @@ def test_a_single_newton_step_has_minimum_norm():
 def test_a_step_is_short_when_the_jacobian_changes_by_a_quarter(change, short):
     m = torch.tensor([[[2.0, 0.0]]], dtype=torch.float64)  # ‖J⁺D‖ = ‖D‖ / 2
     moved = m + torch.tensor([0.0, 2 * change])
-    assert survey._is_short(m, m, moved).tolist() == [short]
-    assert survey._is_short(moved, m, m).tolist() == [short]
+    assert links.is_short(m, m, moved).tolist() == [short]
+    assert links.is_short(moved, m, m).tolist() == [short]
 
 
 def test_one_hyperbola_branch_is_joined_and_two_are_not():
@@ -127,29 +131,106 @@ def test_one_hyperbola_branch_is_joined_and_two_are_not():
     p = torch.tensor([[0.5, 2.0], [0.5, 2.0]], dtype=torch.float64)
     q = torch.tensor([[2.0, 0.5], [-2.0, -0.5]], dtype=torch.float64)
     jp, jq = p.flip(1).unsqueeze(1), q.flip(1).unsqueeze(1)
-    assert survey._join(net, p, jp, q, jq).tolist() == [True, False]
+    assert links.join(net, p, jp, q, jq).tolist() == [True, False]
 
 
-def test_waypoints_are_not_counted():
-    net = residual(1, 1, 1.0)
-    found = survey_components(net, generator(1), samples=30, refills=2)
-    assert found.count == 3 and found.points.shape == (30, 3) and sum(found.sizes) == 30
+def narrow() -> ResidualLinear:
+    """n = 2, h = 1, ε = 0.3: two components, whose passages lead through large W_3."""
+    g = generator(0)
+    x, y = GeneralLinear(2).sample(g, (2,), condition=2.0)
+    return ResidualLinear(x, y, hidden=1, epsilon=0.3)
+
+
+def test_walks_find_the_far_passage_that_links_alone_miss():
+    alone = survey_components(narrow(), generator(100), samples=60, **LINKS)
+    assert alone.history == (alone.count,) and alone.count > 2
+    found = survey_components(narrow(), generator(100), samples=60, patience=1)
+    assert found.count == 2 and found.settled
+    assert found.points.norm(dim=1).max() > 3 * alone.points.norm(dim=1).max()
+
+
+def test_walks_do_not_leave_their_component():
+    net = deep(1, 1, (1, 1))
+    v, jac = newton.draw(net, generator(0), 12)
+    graph = links.empty_graph(net).with_points(v, jac)
+    labels = walks.explore(net, graph, generator(1), 100)
+    assert len(labels.v) > 2 * len(v)
+    sign = labels.v.sign()
+    for label in range(labels.count):  # no link was tried: every cluster has one origin
+        assert len(sign[labels.labels == label].unique(dim=0)) == 1
+    assert newton.linearise(net, labels.v)[0].abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("start", [(4.0, 0.25), (0.1, 10.0)])
+def test_two_walks_to_one_goal_meet_at_the_nearest_point(start):
+    # on w_1 w_2 = 1, in the norm d_1²/4 + d_2², half of (√2, √½) is nearest to (√2, √½)
+    net = DeepLinear(ONE, ONE, (1,))
+    v = torch.tensor([start], dtype=torch.float64)
+    weight = torch.tensor([[4.0, 1.0]], dtype=torch.float64)
+    expected = torch.tensor([[2**0.5, 0.5**0.5]], dtype=torch.float64)
+    end, jac, good = walks.walk(net, v, expected / 2, weight, 200)
+    assert good.all()
+    torch.testing.assert_close(end, expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(jac, end.flip(1).unsqueeze(1))
+
+
+@pytest.mark.parametrize(
+    ("history", "patience", "still"),
+    [
+        ([3], 0, True),
+        ([3], 1, False),
+        ([3, 3], 1, True),
+        ([3, 3], 2, False),
+        ([4, 3, 3], 2, False),
+        ([4, 3, 3, 3], 2, True),
+        ([3, 3, 2], 1, False),
+    ],
+)
+def test_the_rule_that_ends_the_survey_looks_at_the_last_counts(history, patience, still):
+    assert front._stands_still(history, patience) is still
+
+
+def test_a_survey_that_runs_out_of_rounds_says_so():
+    found = survey_components(deep(1, 1, (1,)), generator(0), samples=20, patience=2, rounds=1)
+    assert not found.settled and len(found.history) == 2
+    settled = survey_components(deep(1, 1, (1,)), generator(0), samples=20, patience=1, rounds=1)
+    assert settled.settled and settled.history == (2, 2)
+
+
+def test_each_round_draws_a_quarter_more_samples_and_walks_from_every_cluster(monkeypatch):
+    seen = []
+    monkeypatch.setattr(front, "explore", lambda net, graph, g, steps: seen.append(steps) or graph)
+    found = survey_components(deep(1, 1, (1,)), generator(0), samples=20, patience=2)
+    assert len(found.points) == 20 + 5 + 5 and seen == [200, 200]
+    one = survey_components(deep(1, 1, (2,)), generator(0), samples=20, patience=2)
+    assert one.history == (1, 1, 1) and len(seen) == 2  # one cluster: nothing to walk for
+
+
+def test_points_are_joined_to_their_parents_and_pairs_marked_both_ways():
+    graph = links.empty_graph(DeepLinear(ONE, ONE, (1,)))
+    v = torch.arange(6.0).double().reshape(3, 2)
+    graph = graph.with_points(v, v.unsqueeze(1))
+    assert graph.count == 3
+    graph = graph.with_points(v[:1], v[:1].unsqueeze(1), torch.tensor([1]))
+    assert graph.labels.tolist() == [0, 1, 2, 1] and graph.joined[3, 1] and graph.joined[1, 3]
+    tried = graph.with_links(torch.tensor([[0, 2], [0, 1]]), torch.tensor([False, True]))
+    assert tried.count == 2 and tried.tried[2, 0] and not tried.joined[0, 2]
 
 
 def test_too_few_samples_miss_components():
-    assert survey_components(deep(1, 1, (1, 1, 1)), generator(0), samples=4).count <= 4
+    assert survey_components(deep(1, 1, (1, 1, 1)), generator(0), samples=4, **LINKS).count <= 4
 
 
 def test_the_same_seed_gives_the_same_survey():
-    a, b = (survey_components(deep(1, 1, (2, 1)), generator(5), samples=30) for _ in range(2))
+    a, b = (survey_components(deep(1, 1, (2, 1)), generator(5), samples=20) for _ in range(2))
     assert a.points.equal(b.points) and a.labels.equal(b.labels)
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("bad", [{"samples": 1}, {"tries": 0}, {"refills": -1}])
+@pytest.mark.parametrize("bad", [{"samples": 1}, {"tries": 0}, {"patience": -1}, {"rounds": -1}])
 def test_settings_out_of_range_are_refused(bad):
-    got = {"samples": 20, "tries": 4, "refills": 0} | bad
-    quoted = f"got {got['samples']}, {got['tries']} and {got['refills']}"
+    got = {"samples": 20, "tries": 4, "patience": 2, "rounds": 6} | bad
+    quoted = f"got {got['samples']}, {got['tries']}, {got['patience']} and {got['rounds']}"
     with pytest.raises(OutOfDomain, match=quoted):
         survey_components(DeepLinear(ONE, ONE, (1,)), generator(0), **got)
 

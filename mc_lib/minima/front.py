@@ -4,9 +4,9 @@ from types import ModuleType
 from typing import Any
 
 from jaxtyping import Int
-from torch import Generator, Tensor
+from torch import Generator, Tensor, linspace
 
-from mc_lib.errors import NotAMinimum, OutOfDomain, RankDeficient
+from mc_lib.errors import NotAMinimum, NotConnected, OutOfDomain, RankDeficient
 from mc_lib.minima import (
     linear,
     linear_path,
@@ -16,7 +16,7 @@ from mc_lib.minima import (
     two_layer_path,
 )
 from mc_lib.minima.curve import MinimumCurve
-from mc_lib.minima.zero_loss import require_minimum
+from mc_lib.minima.zero_loss import relative_loss, require_minimum
 from mc_lib.networks import DeepLinear, Network, ResidualLinear, TwoLayer, Weights
 
 KNOWN: dict[type[Network], tuple[ModuleType, ModuleType]] = {
@@ -146,6 +146,40 @@ def connect(net: Network, w0: Weights, w1: Weights) -> MinimumCurve:
     (tensor([[2.]], dtype=torch.float64), tensor([[0.5000]], dtype=torch.float64))
     """
     return _about(net)[1].connect(net, w0, w1)
+
+
+def loss_between(net: Network, w0: Weights, w1: Weights, points: int = 21) -> float | None:
+    """Return the largest loss / ‖Y‖² on the path of `connect`, or None where it refuses.
+
+    Args:
+        net: the network.
+        w0: a point of L⁻¹(0), unbatched.
+        w1: a point of L⁻¹(0), unbatched.
+        points: the number of equally spaced times, 2 or more.
+
+    Returns:
+        The largest relative loss at these times; None if w0 and w1 are not connected.
+
+    Raises:
+        OutOfDomain: points < 2.
+        McLibError: as `connect`, but for `NotConnected`.
+
+    >>> import torch
+    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> net = DeepLinear(one, one, (1,))
+    >>> print(loss_between(net, (one, one), (-one, -one)))
+    None
+    >>> loss_between(net, (one, one), (2 * one, one / 2)) < 1e-30
+    True
+    """
+    if points < 2:
+        raise OutOfDomain(f"a path is looked at at 2 times or more, got points = {points}")
+    try:
+        curve = connect(net, w0, w1)
+    except NotConnected:
+        return None
+    t = linspace(0, 1, points, dtype=net.X.dtype, device=net.X.device)
+    return relative_loss(net, curve(t))
 
 
 def _about(net: Network) -> tuple[ModuleType, ModuleType]:

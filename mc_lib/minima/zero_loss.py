@@ -36,6 +36,30 @@ def require_minimum(net: Network, w: Weights, rtol: float | None = None) -> None
         )
 
 
+def relative_loss(net: Network, w: Weights) -> float:
+    """Return the largest loss / ‖Y‖² of the points w.
+
+    Args:
+        net: a network with Y ≠ 0.
+        w: weights, batched or not.
+
+    Returns:
+        max L(w) / ‖Y‖², a number; 0 on the minimum up to the square of the rounding.
+
+    Raises:
+        RankDeficient: Y = 0, which gives no scale.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> relative_loss(DeepLinear(one, 2 * one, (1,)), (one, torch.stack([2 * one, one])))
+    0.25
+    """
+    size = float(net.Y.square().sum())
+    if size == 0:
+        raise RankDeficient("Y = 0: a loss relative to ‖Y‖² needs a target other than 0")
+    return float(net.loss(w).max()) / size
+
+
 def require_ends(net: Network, w0: Weights, w1: Weights) -> None:
     """Refuse what is not a pair of single points of L⁻¹(0), the ends of a path.
 

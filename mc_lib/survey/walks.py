@@ -1,0 +1,118 @@
+"""Walks inside M towards far goals, by which clusters that belong together meet.
+
+A walk goes to a goal a, a random point of parameter space, far from M in general. It
+descends Σ_i ‖W_i − a_i‖² / s_i² on M, with random scales s_i of the weights. Two points of
+one component that walk to the same goal with the same scales tend to end at the same
+place, however far apart they start and however far away the passage between them is. Two
+points of different components never do: a walk does not leave its component, as far as a
+short step in the sense of `links` does not.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mc_lib.networks import Network
+from mc_lib.survey.links import Graph, is_short, relative_change
+from mc_lib.survey.newton import gram_factor, linearise, log_uniform, retract, shortest
+
+GOALS = (0.05, 100.0)  # scales of the goals, for each weight independently and log-uniform
+SCALES = (0.03, 30.0)  # scales s_i by which distances are measured, likewise
+WALKERS = 64  # in a round, all clusters together
+LEAST_GOALS = 8  # in a round, however many clusters there are
+OFF = 0.1  # a step may end this share of its length off M
+
+
+def explore(net: Network, graph: Graph, generator: torch.Generator, steps: int) -> Graph:
+    """Return the graph with the ends of walks from every cluster to the same goals.
+
+    Args:
+        net: the network.
+        graph: the graph so far; from each cluster as many walks start, at random points.
+        generator: the source of randomness.
+        steps: of each walk.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> one, g = torch.ones(1, 1, dtype=torch.float64), torch.Generator().manual_seed(0)
+    >>> from mc_lib.survey.links import empty_graph
+    >>> net, v = DeepLinear(one, one, (1,)), torch.ones(1, 2, dtype=torch.float64)
+    >>> walked = explore(net, empty_graph(net).with_points(v, v.unsqueeze(1)), g, steps=3)
+    >>> walked.count, bool((walked.v.prod(1) - 1).abs().max() < 1e-7)
+    (1, True)
+    """
+    goals = max(LEAST_GOALS, WALKERS // graph.count)
+    like: dict[str, Any] = {"dtype": net.X.dtype, "device": generator.device}
+    spread = log_uniform(net, GOALS, goals, generator)
+    goal = spread * torch.randn(spread.shape, generator=generator, **like)
+    weight = log_uniform(net, SCALES, goals, generator).square()
+    start = _starts(graph, goals, generator)
+    to, weight = (x.to(graph.v).repeat(graph.count, 1) for x in (goal, weight))
+    end, jac, good = walk(net, graph.v[start], to, weight, steps)
+    return graph.with_points(end[good], jac[good], start[good])
+
+
+def walk(
+    net: Network,
+    v: Float[Tensor, "S N"],
+    goal: Float[Tensor, "S N"],
+    weight: Float[Tensor, "S N"],
+    steps: int,
+) -> tuple[Float[Tensor, "S N"], Float[Tensor, "S R N"], Bool[Tensor, "S"]]:
+    """Return where walks from points of M to goals end, and which of them are on M.
+
+    Each step goes along the tangent space to the point nearest to the goal in the norm
+    Σ_j d_j² / weight_j, or a part of the way, and corrects for what the last one was off M.
+    It is taken when it is short, as a link is, and its end is close to M; the next part is
+    twice as large, at most 1. Otherwise the walk stays, and the next part is half as large.
+
+    Args:
+        net: the network.
+        v: points of M.
+        goal: where they walk to.
+        weight: squared scales.
+        steps: how many steps are tried.
+
+    Returns:
+        The ends moved to M, the Jacobians there, and whether that move was short.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> one = torch.ones(1, 1, dtype=torch.float64)
+    >>> v, w = (torch.tensor([x], dtype=torch.float64) for x in ([4.0, 0.25], [1.0, 1.0]))
+    >>> end, _, good = walk(DeepLinear(one, one, (1,)), v, w / 2, w, steps=60)
+    >>> [round(x, 4) for x in end[0].tolist()], good.item()  # the nearest to (½, ½)
+    ([1.0, 1.0], True)
+    """
+    part = torch.full_like(v[:, :1], 0.1)
+    r, jac = linearise(net, v)
+    for _ in range(steps):
+        factor, scaled = gram_factor(jac @ jac.mT), jac * weight.unsqueeze(-2)
+        ahead = goal - v
+        normal = shortest(scaled, gram_factor(scaled @ jac.mT), _apply(jac, ahead))
+        q = v + part * (ahead - normal) + shortest(jac, factor, r)
+        residuals, jacobians = linearise(net, torch.cat([(v + q) / 2, q]))
+        (_, rq), (jm, jq) = residuals.chunk(2), jacobians.chunk(2)
+        off = relative_change(factor, rq.unsqueeze(-1))
+        good = off <= OFF**2 * (q - v).square().sum(-1)
+        good = (good & is_short(jac, jm, jq)).unsqueeze(-1)
+        v, r = torch.where(good, q, v), torch.where(good, rq, r)
+        jac = torch.where(good.unsqueeze(-1), jq, jac)
+        part = torch.where(good, 2 * part, part / 2).clamp(max=1.0)
+    end, there, found = retract(net, v)
+    return end, there, found & is_short(jac, there, there)
+
+
+def _apply(jac: Tensor, d: Tensor) -> Tensor:
+    return (jac @ d.unsqueeze(-1)).squeeze(-1)
+
+
+def _starts(graph: Graph, number: int, generator: torch.Generator) -> Int[Tensor, "S"]:
+    """Random points, `number` of each cluster, one cluster after another."""
+    labels = graph.labels.to(generator.device)
+    chosen = []
+    for cluster in range(graph.count):
+        members = (labels == cluster).nonzero().squeeze(1)
+        pick = torch.randint(len(members), (number,), generator=generator, device=labels.device)
+        chosen.append(members[pick])
+    return torch.cat(chosen).to(graph.v.device)
