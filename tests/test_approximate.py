@@ -303,3 +303,36 @@ def test_an_activation_that_changes_shape_or_dtype_is_refused():
 def test_an_image_too_large_for_the_dtype_is_refused():
     with pytest.raises(NotFinite, match="the image of U: 4 of the 4 entries"):
         approximate_act(EYE, EYE, EYE, EYE, lambda z: z * 1e-310, rtol=0.0)
+
+
+# -- the nearest choice ----------------------------------------------------------
+@given(st.tuples(*[st.integers(1, 6)] * 4), st.sampled_from(SIGMAS), st.integers(0, 1000))
+def test_the_nearest_choice_solves_the_same_problem_nearest_to_u(sizes, sigma, seed):
+    g, u, v, x = setting(*sizes, seed=seed)
+    plain, near = (approximate_act(g, u, v, x, sigma, nearest=n) for n in (False, True))
+    h = sigma(g @ v @ x)
+    if float(plain.smallest) < 1e-3:
+        return
+    torch.testing.assert_close(near.U @ h, plain.U @ h, rtol=1e-7, atol=1e-7)
+    assert float((near.U - u).norm()) <= float((plain.U - u).norm()) * (1 + 1e-9) + 1e-9
+    assert float(plain.U.norm()) <= float(near.U.norm()) * (1 + 1e-9) + 1e-9
+    want = u + (u @ (sigma(v @ x) - h)) @ torch.linalg.pinv(h)
+    torch.testing.assert_close(near.U, want, rtol=1e-7, atol=1e-7)
+    assert torch.equal(near.V, plain.V)
+
+
+def test_with_the_nearest_choice_the_identity_acts_trivially(dtype):
+    for k in (2, 5, 9):
+        _, u, v, x = setting(3, 5, 6, k, dtype=dtype)
+        eye = torch.eye(5, dtype=dtype)
+        image = approximate_act(eye, u, v, x, torch.tanh, nearest=True)
+        assert torch.equal(image.U, u)
+        assert torch.equal(image.V, v)
+
+
+def test_the_nearest_choice_is_batched():
+    g, u, v, x = setting(3, 5, 4, 6, batch=(2, 4))
+    image = approximate_act(g, u, v, x, torch.tanh, nearest=True)
+    assert image.U.shape == (2, 4, 3, 5)
+    one = approximate_act(g[1, 2], u, v, x, torch.tanh, nearest=True)
+    torch.testing.assert_close(image.U[1, 2], one.U, rtol=1e-9, atol=1e-9)

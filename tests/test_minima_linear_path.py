@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mc_lib import minima
 from mc_lib.curves import Line
+from mc_lib.curves.derivative import rate
 from mc_lib.errors import NotAMinimum, NotConnected, OutOfDomain, RankDeficient, ShapeMismatch
-from mc_lib.minima.curve import rate
 from mc_lib.minima.fibre import in_random_position, nearest_in_fibre, random_in_fibre
 from mc_lib.minima.frames import frame_path
 from mc_lib.minima.linear_path import LinearCurve

@@ -142,6 +142,45 @@ def test_a_segment_is_on_itself() -> None:
     assert segment_distance(Line(*flat((0, 0), (1, 2))), points=5).distance < 1e-15
 
 
+@given(seed=st.integers(0, 10**6))
+def test_the_segment_distance_is_that_of_a_fine_grid(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    controls = [(torch.randn(3, generator=generator, dtype=F64),) for _ in range(3)]
+    curve = QuadraticBezier(*controls)
+    found = segment_distance(curve)
+    t = torch.linspace(0, 1, 801, dtype=F64)
+    (fine,), (chord,) = curve(t), Line(controls[0], controls[2])(t[::4])
+    brute = torch.cdist(chord, fine).amin(1)
+    assert found.distance == pytest.approx(float(brute.max()), abs=1e-2)
+    assert found.distance >= float(brute.max()) - 2e-3
+    assert 0 <= found.s <= 1
+    (near,) = distance_to_curve(Line(controls[0], controls[2])(found.s), curve).distance[None]
+    assert found.distance == pytest.approx(float(near), rel=1e-12)
+
+
+def test_a_closed_curve_has_a_point_for_a_segment(dtype: torch.dtype) -> None:
+    found = segment_distance(Arc(2.0, 2 * math.pi, dtype), points=3)
+    assert found.distance < {torch.float32: 1e-5, F64: 1e-14}[dtype]
+
+
+def test_beyond_half_a_turn_the_ends_are_nearest() -> None:
+    found = segment_distance(Arc(1.0, 1.5 * math.pi))
+    assert found.distance == pytest.approx(math.sin(0.75 * math.pi), rel=1e-7)
+    assert found.s == pytest.approx(0.5, abs=1e-6)
+
+
+def test_the_segment_distance_asks_for_few_points_of_the_curve() -> None:
+    class Counting(Arc):
+        asked = 0
+
+        def __call__(self, t: float | Tensor) -> tuple[Tensor]:
+            Counting.asked += torch.as_tensor(t).numel()
+            return super().__call__(t)
+
+    segment_distance(Counting(1.0, 1.0))
+    assert Counting.asked < 1000
+
+
 @pytest.mark.bad_input
 def test_points_of_another_space_are_refused() -> None:
     arc = Arc(1.0, 1.0)
@@ -163,3 +202,11 @@ def test_what_a_user_curve_cannot_compute_is_refused() -> None:
     broken.radius = math.nan
     with pytest.raises(NotFinite, match="^the distance at t = 0 is nan$"):
         distance_to_curve(flat((0, 0))[0], broken)
+
+
+@pytest.mark.bad_input
+def test_a_segment_has_two_points_or_more() -> None:
+    with pytest.raises(OutOfDomain, match="has 2 points or more, got 1"):
+        segment_distance(Arc(1.0, 1.0), points=1)
+    with pytest.raises(OutOfDomain, match="has 2 points or more, got 1"):
+        segment_distance(Arc(1.0, 1.0), samples=1)

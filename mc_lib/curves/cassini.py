@@ -113,12 +113,18 @@ class CassiniLobe(Curve):
         return torch.where(u > 0, u + root, (self.c - 1) / torch.where(u > 0, root, root - u))
 
     def _position(self, t: Float[Tensor, "T"]) -> Plane:
+        (inner,), (low,) = self._formula(t), self.start
+        low = low.to(t)
+        ends = torch.where((t == 0)[:, None], low, -low)
+        return (torch.where(((t == 0) | (t == 1))[:, None], ends, inner),)
+
+    def _velocity(self, t: Float[Tensor, "T"]) -> Plane:
+        return rate(self._formula)(t)
+
+    def _acceleration(self, t: Float[Tensor, "T"]) -> Plane:
+        return rate(rate(self._formula))(t)
+
+    def _formula(self, t: Float[Tensor, "T"]) -> Plane:
         angle = math.pi * (t - 0.5)
         direction = torch.stack([torch.cos(angle), torch.sin(angle)], -1)
         return (self._radius_squared(t).sqrt()[:, None] * direction,)
-
-    def _velocity(self, t: Float[Tensor, "T"]) -> Plane:
-        return rate(self._position)(t)
-
-    def _acceleration(self, t: Float[Tensor, "T"]) -> Plane:
-        return rate(rate(self._position))(t)

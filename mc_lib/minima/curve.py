@@ -1,8 +1,6 @@
 """What the curves that `connect` returns have in common."""
 
-import warnings
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -10,9 +8,9 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import jvp
 
 from mc_lib.curves import Curve
+from mc_lib.curves.derivative import rate
 from mc_lib.networks import Network, Weights
 
 POINTS = 1001
@@ -72,24 +70,3 @@ class MinimumCurve(Curve):
 
     def _acceleration(self, t: Float[Tensor, "T"]) -> Weights:
         return rate(rate(self._formula))(t)
-
-
-def rate(formula: Callable[[Tensor], Weights]) -> Callable[[Tensor], Weights]:
-    """Return the derivative of a function of independent times, by forward mode.
-
-    Args:
-        formula: maps T times to tensors of shape (T, ...), each from its own time.
-
-    Returns:
-        A function of the same kind.
-
-    >>> rate(lambda t: (t**3,))(torch.tensor([1.0, 2.0]))
-    (tensor([ 3., 12.]),)
-    """
-
-    def derivative(t: Tensor) -> Weights:
-        with warnings.catch_warnings():  # torch loads forward mode with a call it deprecates
-            warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)
-            return jvp(formula, (t,), (torch.ones_like(t),))[1]
-
-    return derivative

@@ -27,10 +27,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mc_lib.curves import Concatenation, Curve, Line
+from mc_lib.curves.derivative import rate
 from mc_lib.errors import NotConnected
 from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.minima import linear_path
-from mc_lib.minima.curve import MinimumCurve, rate
+from mc_lib.minima.curve import MinimumCurve
 from mc_lib.minima.fibre import nearest_in_fibre
 from mc_lib.minima.frames import FramePath, frame_path
 from mc_lib.minima.residual import component, placed, without_skip
