@@ -1,6 +1,6 @@
 """Parameter-space symmetry and mode connectivity: act, connect, measure, bound."""
 
-from mc_lib import bounds, figures, minima
+from mc_lib import bounds, figures, minima, topology
 from mc_lib.alignment import (
     Alignment,
     align,
@@ -212,6 +212,7 @@ __all__ = [
     "score_change",
     "segment_distance",
     "survey_components",
+    "topology",
     "train",
     "train_bezier",
     "train_chain",

@@ -1,11 +1,13 @@
-"""Connected components of a set given by its cells on a grid."""
+"""Connected components of a set given by its cells on a grid, and such sets."""
+
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 from torch import Tensor
 
-from mc_lib.errors import DtypeMismatch, ShapeMismatch
+from mc_lib.errors import DtypeMismatch, OutOfDomain, ShapeMismatch
 
 
 def label_grid(inside: Bool[Tensor, "..."]) -> Int[Tensor, "..."]:
@@ -62,3 +64,104 @@ def count_grid_components(inside: Bool[Tensor, "..."]) -> int:
     """
     labels = label_grid(inside)
     return int(labels.max()) if labels.numel() else 0
+
+
+def plane_cells(size: int, reach: float = 3.0) -> tuple[Float[Tensor, "p p"], Float[Tensor, "p p"]]:
+    """Return the coordinates x, y of the centres of a square grid of cells around 0.
+
+    Args:
+        size: p, how many cells there are along each side.
+        reach: the grid covers −reach ≤ x, y ≤ reach.
+
+    Returns:
+        x, which grows along the first axis, and y, which grows along the second; float64.
+
+    Raises:
+        OutOfDomain: size < 1 or reach is not positive.
+
+    >>> x, y = plane_cells(2, reach=1.0)
+    >>> x.tolist(), y.tolist()
+    ([[-0.5, -0.5], [0.5, 0.5]], [[-0.5, 0.5], [-0.5, 0.5]])
+    """
+    if size < 1 or not 0 < reach < float("inf"):
+        raise OutOfDomain(f"expected size ≥ 1 and a positive reach, got {size} and {reach}")
+    x = reach * (2 * torch.arange(size, dtype=torch.float64) + 1 - size) / size
+    first, second = torch.meshgrid(x, x, indexing="ij")
+    return first, second
+
+
+def cells_near(
+    points: Float[Tensor, "k 2"],
+    cells: tuple[Float[Tensor, "*grid"], Float[Tensor, "*grid"]],
+    radius: float,
+) -> Bool[Tensor, "*grid"]:
+    """Return which cells have their centre closer than `radius` to one of the points.
+
+    So a set given by points that are dense in it becomes a set of cells: its pieces are
+    those of the set if neighbouring points are closer than the radius and different pieces
+    farther apart than twice the radius.
+
+    Args:
+        points: of the plane, shape (k, 2).
+        cells: coordinates of the centres, as `plane_cells` returns them.
+        radius: how thick the set is drawn.
+
+    Returns:
+        Shape of the coordinates.
+
+    >>> cells_near(torch.tensor([[0.5, 0.5]]).double(), plane_cells(2, reach=1.0), 0.1).tolist()
+    [[False, False], [False, True]]
+    """
+    centres = torch.stack(cells, -1)
+    apart = torch.cdist(centres.flatten(0, -2), points.to(centres))
+    return (apart.amin(1) < radius).reshape(centres.shape[:-1])
+
+
+def random_cells(size: int, generator: torch.Generator) -> Bool[Tensor, "p p"]:
+    """Return a random set of cells of a square grid with a wavy outline.
+
+    The set where a bicubic interpolation of 9 × 9 independent normal numbers is above 0.3.
+    The same generator gives the same shape on grids of different size, up to the cells.
+
+    Args:
+        size: p, how many cells there are along each side, 9 or more.
+        generator: the source of randomness.
+
+    Returns:
+        Which cells belong to the set.
+
+    Raises:
+        OutOfDomain: size < 9.
+
+    >>> random_cells(16, torch.Generator().manual_seed(0)).shape
+    torch.Size([16, 16])
+    """
+    if size < 9:
+        raise OutOfDomain(f"a wavy outline needs 9 cells or more along a side, got {size}")
+    coarse = torch.randn(1, 1, 9, 9, generator=generator, device=generator.device).double()
+    smooth = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic")
+    return smooth[0, 0] > 0.3
+
+
+def random_intervals(generator: torch.Generator, size: int = 16) -> Bool[Tensor, "p"]:
+    """Return a random set of cells of a line that consists of one to four intervals.
+
+    Args:
+        generator: the source of randomness.
+        size: p, how many cells there are, 8 or more.
+
+    Returns:
+        Which cells belong to the set.
+
+    Raises:
+        OutOfDomain: size < 8.
+
+    >>> 1 <= count_grid_components(random_intervals(torch.Generator().manual_seed(0))) <= 4
+    True
+    """
+    if size < 8:
+        raise OutOfDomain(f"four intervals need 8 cells or more, got {size}")
+    like: Any = {"generator": generator, "device": generator.device}
+    number = int(torch.randint(1, 5, (), **like))
+    cuts = torch.randperm(size, **like)[: 2 * number].sort().values
+    return torch.bucketize(torch.arange(size, device=cuts.device), cuts, right=True) % 2 == 1

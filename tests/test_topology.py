@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis.extra import numpy as hnp
 
-from mc_lib.errors import DtypeMismatch, ShapeMismatch
+from mc_lib import topology
+from mc_lib.errors import DtypeMismatch, OutOfDomain, ShapeMismatch
 from mc_lib.topology import count_grid_components, label_grid
 
 shapes = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
@@ -114,3 +115,54 @@ def test_a_single_truth_value_is_no_grid():
     message = r"^the grid: expected at least one dimension, got a single cell \(\)$"
     with pytest.raises(ShapeMismatch, match=message):
         label_grid(torch.tensor(True))
+
+
+def rng(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize(("size", "reach"), [(1, 2.0), (4, 3.0), (7, 0.5)])
+def test_cells_of_the_plane_tile_the_square(size, reach):
+    x, y = topology.plane_cells(size, reach)
+    width = 2 * reach / size
+    expected = torch.tensor([-reach + width * (i + 0.5) for i in range(size)], dtype=torch.float64)
+    torch.testing.assert_close(x[:, 0], expected)
+    assert x.equal(y.T) and x.equal(x[:, :1].expand_as(x))
+
+
+def test_cells_near_points_are_those_within_the_radius():
+    x, y = cells = topology.plane_cells(20)
+    points = torch.tensor([[0.0, 0.0], [2.0, -1.0]], dtype=torch.float64)
+    expected = torch.zeros(20, 20, dtype=torch.bool)
+    for a, b in points.tolist():
+        expected |= (x - a) ** 2 + (y - b) ** 2 < 0.7**2
+    assert topology.cells_near(points, cells, 0.7).equal(expected)
+    assert topology.count_grid_components(expected) == 2
+
+
+def test_random_cells_are_the_same_shape_on_finer_grids():
+    coarse, fine = (topology.random_cells(n, rng(3)) for n in (60, 120))
+    agree = (coarse == fine[::2, ::2]).double().mean()
+    assert agree > 0.97 and 0.1 < fine.double().mean() < 0.9
+    assert not topology.random_cells(60, rng(4)).equal(coarse)
+
+
+def test_random_intervals_have_one_to_four_pieces_and_all_numbers_occur():
+    sets = [topology.random_intervals(rng(s), 12) for s in range(60)]
+    assert {topology.count_grid_components(a) for a in sets} == {1, 2, 3, 4}
+    assert all(a.shape == (12,) for a in sets)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "quoted"),
+    [
+        (lambda: topology.plane_cells(0), "got 0 and 3.0"),
+        (lambda: topology.plane_cells(4, 0.0), "got 4 and 0.0"),
+        (lambda: topology.random_cells(8, rng(0)), "got 8"),
+        (lambda: topology.random_intervals(rng(0), 7), "got 7"),
+    ],
+)
+def test_grids_too_small_are_refused(call, quoted):
+    with pytest.raises(OutOfDomain, match=quoted):
+        call()
