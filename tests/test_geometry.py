@@ -277,3 +277,81 @@ def test_what_a_user_curve_cannot_compute_is_refused() -> None:
         curvature(Broken(), 0.25)
     with pytest.raises(OutOfDomain, match="^a grid on .* has 2 points or more, got 1$"):
         max_curvature(Helix(), points=1)
+
+
+@dataclass
+class Graph:
+    """A graph (t, y(t)), y'' = 6 ε t before a break or 6 ε (1 − t) after it, else 0."""
+
+    b: float
+    rising: bool  # y'' is nonzero before the break, otherwise after it
+    batches: list
+
+    @property
+    def breakpoints(self):
+        return (self.b,)
+
+    def _pieces(self, t):
+        here = t < self.b if self.rising else t >= self.b
+        u = t if self.rising else 1 - t
+        return here, u
+
+    def __call__(self, t):  # its size only says how exact the curvature can be
+        t = torch.as_tensor(t, dtype=F64)
+        return (torch.stack([t, torch.zeros_like(t)], -1),)
+
+    def velocity(self, t):
+        self.batches.append(len(t.reshape(-1)))
+        here, u = self._pieces(t)
+        b = self.b if self.rising else 1 - self.b
+        sign = 1 if self.rising else -1
+        slope = sign * 3 * EPS * torch.where(here, u**2, torch.full_like(u, b**2))
+        return (torch.stack([torch.ones_like(t), slope], -1),)
+
+    def acceleration(self, t):
+        here, u = self._pieces(t)
+        second = torch.where(here, 6 * EPS * u, torch.zeros_like(u))
+        return (torch.stack([torch.zeros_like(t), second], -1),)
+
+
+EPS = 1e-3
+
+
+@pytest.mark.parametrize("rising", [True, False])
+@pytest.mark.parametrize("b", [0.5, 0.37])
+def test_a_peak_at_a_break_is_found_on_its_own_side(b, rising):
+    u = b if rising else 1 - b
+    peak = 6 * EPS * u / (1 + (3 * EPS * u**2) ** 2) ** 1.5
+    value, t = max_curvature(Graph(b, rising, []))
+    assert value == pytest.approx(peak, rel=1e-13)
+    assert (t < b) is rising and abs(t - b) < 1e-13
+
+
+def test_the_length_holds_no_more_velocities_than_the_memory_allows():
+    curve = Graph(0.5, True, [])
+    length(curve, max_bytes=5 * 16)
+    assert max(curve.batches) == 5
+
+
+@dataclass
+class TwoSpeeds:
+    """The segment [0, 1], slow before t = 1/3 and fast after it."""
+
+    breakpoints: tuple
+    times: list
+
+    @property
+    def start(self):
+        return (torch.zeros(1, dtype=F64),)
+
+    def velocity(self, t):
+        self.times.append(len(t.reshape(-1)))
+        return (torch.where(t < 1 / 3, 1.0, 5.0).to(t).unsqueeze(-1),)
+
+
+def test_the_panels_of_a_length_end_at_the_breakpoints():
+    with_break, without = TwoSpeeds((1 / 3,), []), TwoSpeeds((), [])
+    exact = 1 / 3 + 5 * 2 / 3
+    assert length(with_break) == pytest.approx(exact, rel=1e-14)
+    assert length(without) == pytest.approx(exact, rel=1e-9)
+    assert len(with_break.times) == 2 < len(without.times)  # at once, against many halvings

@@ -198,3 +198,8 @@ def test_exp_of_a_small_matrix_keeps_all_its_digits(batch):
         want = torch.stack([torch.stack([cos, -sin]), torch.stack([sin, cos])])
         found = GeneralLinear(2).exp(m.expand(*batch, 2, 2))
         torch.testing.assert_close(found, want.expand(*batch, 2, 2), rtol=0, atol=4e-15)
+
+
+def test_the_condition_number_of_a_sample_is_exact_in_the_dtype():
+    g = GeneralLinear(3).sample(torch.Generator().manual_seed(0), (20,), condition=10.0)
+    assert (torch.linalg.cond(g) / 10 - 1).abs().max() < 1e-13
