@@ -19,13 +19,16 @@ PAGES = sorted(
     for p in Path(workflow.basedir, "book").rglob("*")
     if p.suffix in {".md", ".bib", ".css", ".js", ".png", ".svg"}
 )
+EXTENSIONS = sorted(
+    str(p.relative_to(workflow.basedir)) for p in Path(workflow.basedir, "book", "_ext").glob("*.py")
+)
 
 
 rule book:
     input:
         chapters=expand("_build/chapters/{chapter}.ipynb", chapter=CHAPTERS),
         pages=PAGES,
-        settings=["_config.yml", "_toc.yml"],
+        settings=["_config.yml", "_toc.yml", *EXTENSIONS, "mc_lib/figures/interactive.js"],
         pipeline=["book/pipeline/publish.py", "book/pipeline/profiles.py"],
     output:
         touch("_build/book.done"),

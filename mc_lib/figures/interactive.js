@@ -7,7 +7,7 @@
   "use strict";
   const here = document.currentScript ? document.currentScript.src : "";
   const NARROW = 560; // px: below it two panels stand one above the other
-  const EYE = { radius: 2.0, height: 0.75, azimuth: -62 };
+  const EYE = { radius: 2.1, height: 0.8, azimuth: -62 };
   let loading = null;
 
   function plotly() {
@@ -135,7 +135,7 @@
     const traces = () => [...spec.fixed, ...spec.frames[place].traces];
     const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false };
     const layout = layoutOf(spec, figure);
-    if (layout.scene) layout.scene.camera = { eye: eye(EYE.azimuth), center: { x: 0, y: 0, z: -0.12 } };
+    if (layout.scene) layout.scene.camera = { eye: eye(EYE.azimuth), center: { x: 0, y: 0, z: -0.14 } };
     await Plotly.newPlot(plot, traces(), layout, config);
     figure.querySelector(".mc-fallback").hidden = true;
 

@@ -15,9 +15,10 @@ FIGURES = {
     )
 }
 PROMISED = {"1a", "1b", "2", "3", "4", "cassini"}
+# the data, and of a surface the place of the eye
 STATE = """(e) => JSON.stringify([
     e.querySelector(".mc-plot").data,
-    e.querySelector(".mc-plot").layout.scene?.camera,
+    e.querySelector(".mc-plot")._fullLayout.scene?._scene.getCamera().eye,
 ])"""
 
 
@@ -76,7 +77,7 @@ def drag(tab: Page, figure: Locator) -> None:
             tab.mouse.move(x + step * box["width"], y)
             tab.wait_for_timeout(200)
         tab.mouse.up()
-        tab.wait_for_timeout(500)
+        tab.wait_for_timeout(1000)
         if figure.evaluate(STATE) != before:
             return
     pytest.fail("ten drags changed nothing")
