@@ -138,9 +138,7 @@ class FixedOutputs(Classifier):
         last, bias = self.depth - 1, 2 * self.depth - 1
         if self.only_last:
             w = tuple(x if i in (last, bias) else x.detach() for i, x in enumerate(w))
-        hidden = leaky_relu(self._remembering.preactivations(w)[-2], self.slope)
-        ones = hidden.new_ones(*hidden.shape[:-2], 1, hidden.shape[-1])
-        h = torch.cat([hidden, ones], -2)
+        h = _features(self._remembering, w)
         together = torch.cat([w[last], w[bias][..., None]], -1)
         solved = nearest_in_fibre(together, h, self.scores)
         self._require_kept(solved, h)
@@ -165,6 +163,41 @@ class FixedOutputs(Classifier):
         """
         return super().preactivations(self.project(w))
 
+    def novelty(self, w: Weights) -> Float[Tensor, "*batch k"]:
+        """Return how far the inputs X are from the remembered ones, as the last layer sees them.
+
+        With φ the last hidden activations of an input and a one below them, it is the
+        distance of φ from the span of the columns of H, divided by ‖φ‖. While the hidden
+        layers stay, a last layer that moves by N inside the fibre changes the scores by Nφ,
+        whose length is at most ‖N‖ ‖φ‖ times this number: 0 for the remembered inputs.
+
+        Args:
+            w: weights, batched or not; only their hidden layers count.
+
+        Returns:
+            Numbers in [0, 1], shape (..., k).
+
+        Raises:
+            McLibError: as `require_weights`.
+
+        The hidden neuron gives 1 to the input 1 and 2 to the input 2, so that with the one
+        below the memory is (1, 1), and (2, 1) is 1/√2 away from its span:
+
+        >>> one, zero = torch.ones(1, 1), torch.zeros
+        >>> net = FixedOutputs(2 * one, one, (1,), memory=one, scores=one)
+        >>> (net.novelty((one, one, zero(1), zero(1))) ** 2 * 5).round(decimals=3)
+        tensor([0.5000])
+        """
+        self.require_weights(w)
+        here = Classifier(self.X, self.Y, self.widths, self.slope)
+        phi, h = _features(here, w), _features(self._remembering, w)
+        basis, values, _ = torch.linalg.svd(h, full_matrices=False)
+        counts = values > tolerance(h.dtype).rank * values[..., :1]
+        basis = basis * counts[..., None, :]
+        off = phi - basis @ (basis.mT @ phi)
+        off = off - basis @ (basis.mT @ off)  # again, for what rounding left
+        return torch.linalg.vector_norm(off, dim=-2) / torch.linalg.vector_norm(phi, dim=-2)
+
     @cached_property
     def _remembering(self) -> Classifier:
         """The plain network on the remembered inputs."""
@@ -183,3 +216,10 @@ class FixedOutputs(Classifier):
             f"singular value {float(values.min()):.3g} against the largest "
             f"{float(values.max()):.3g}; remember fewer, widen the layer, or lower the rate"
         )
+
+
+def _features(net: Classifier, w: Weights) -> Tensor:
+    """Return the last hidden activations on the data of net, with a row of ones below."""
+    hidden = leaky_relu(net.preactivations(w)[-2], net.slope)
+    ones = hidden.new_ones(*hidden.shape[:-2], 1, hidden.shape[-1])
+    return torch.cat([hidden, ones], -2)
