@@ -220,6 +220,23 @@ class PermutedLoss:
             point = point + min(1.0, max(0.0, float(advance))) * move
         return best**2
 
+    def enclose(self, generator: torch.Generator, starts: int = 4) -> tuple[float, float]:
+        """Return two numbers with the smallest loss over all permutations between them.
+
+        Args:
+            generator: the source of randomness of `search`.
+            starts: of `search`.
+
+        Returns:
+            `exact` twice for up to 8 neurons, else `lower` and `search`.
+
+        >>> PermutedLoss(torch.tensor([[[1.0]]]), torch.tensor([6.0])).enclose(torch.Generator())
+        (25.0, 25.0)
+        """
+        if len(self.terms) < LARGEST:
+            return (self.exact().loss,) * 2
+        return self.lower(), self.search(generator, starts).loss
+
     def search(self, generator: torch.Generator, starts: int = 16) -> Matching:
         """Return a permutation that no exchange of two neurons improves, the best of several.
 

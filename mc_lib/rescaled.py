@@ -1,6 +1,6 @@
 """A minimum, its rescalings, and the segments between them (Section 5.2)."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float
@@ -50,6 +50,86 @@ def fit_last(net: HomogeneousNet, w: Weights) -> Weights:
             "express Y"
         )
     return fitted
+
+
+def planted_minimum(
+    generator: torch.Generator,
+    sizes: tuple[int, ...],
+    columns: int,
+    *,
+    degree: float = 1.0,
+    slope: float = 0.125,
+) -> tuple[HomogeneousNet, Weights]:
+    """Return a random network in float64 and a minimum of it: it fits what it computes.
+
+    X and all weights are normal; Y is the output, with the last weight scaled such that
+    ‖Y‖ = 1.
+
+    Args:
+        generator: the source of randomness.
+        sizes: the widths of all layers, input and output too.
+        columns: how many data points.
+        degree: of the activation.
+        slope: of the activation.
+
+    Returns:
+        The network and the minimum.
+
+    Raises:
+        OutOfDomain: fewer than three sizes.
+
+    >>> net, w = planted_minimum(torch.Generator(), (4, 6, 2), 3)
+    >>> float(net.loss(w)), round(float(net.Y.norm()), 12)
+    (0.0, 1.0)
+    """
+    if len(sizes) < 3:
+        raise OutOfDomain(f"sizes: input, one hidden layer or more, output; got {sizes}")
+    x = torch.randn(
+        sizes[0], columns, generator=generator, dtype=torch.float64, device=generator.device
+    )
+    net = HomogeneousNet(x, x.new_ones(sizes[-1], columns), sizes[1:-1], degree, slope)
+    *inner, last = net.random(generator)
+    w = (*inner, last / net.output((*inner, last)).norm())
+    return replace(net, Y=net.output(w)), w
+
+
+def largest_rescaling_barrier(
+    net: HomogeneousNet, w: Weights, low: float, high: float, *, factors: int = 21
+) -> float:
+    """Return the largest loss found on segments from w to its rescalings (Proposition 5.6).
+
+    A search that knows no formula: for factors m spread evenly over (log low, log high),
+    the ends left out by a thousandth, the loss at 101 places of the segment.
+
+    Args:
+        net: the network, whose degree is that of the rescalings.
+        w: a point, unbatched.
+        low: m is above this, > 0.
+        high: m is below this.
+        factors: how many m.
+
+    Returns:
+        A loss, not above the largest barrier.
+
+    Raises:
+        OutOfDomain: not 0 < low < high, or factors < 2.
+        McLibError: as `RescalingCurve` and `loss_along`.
+
+    >>> net, w = planted_minimum(torch.Generator(), (4, 6, 2), 3)
+    >>> largest_rescaling_barrier(net, w, 0.5, 2.0) < ((2 + 1 / 2 - 2) / 4) ** 2
+    True
+    """
+    if not 0 < low < high or factors < 2:
+        raise OutOfDomain(
+            f"expected 0 < low < high and factors ≥ 2, got {low}, {high} and {factors}"
+        )
+    heights = []
+    alpha = torch.linspace(0, 1, 101, dtype=w[0].dtype, device=w[0].device)
+    for x in torch.linspace(0.001, 0.999, factors, dtype=torch.float64):
+        m = float(low * (high / low) ** x)
+        line = Line(w, RescalingCurve(w, m, net.degree)(1.0))
+        heights.append(float(loss_along(line, net.loss, alpha).max()))
+    return max(heights)
 
 
 @dataclass(frozen=True)

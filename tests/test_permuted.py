@@ -262,3 +262,15 @@ def test_all_orders_are_listed_once():
         every = permuted_loss._every(n)
         assert every.shape == (math.factorial(n), n)
         assert len(np.unique(every.numpy(), axis=0)) == len(every)
+
+
+def test_the_minimum_is_enclosed_exactly_for_few_neurons_only(generator):
+    for n in (3, 8, 9):
+        loss = mc.PermutedLoss(
+            torch.randn(n, n, 20, generator=generator, **DOUBLE), torch.ones(20, **DOUBLE)
+        )
+        low, high = loss.enclose(generator)
+        if n <= 8:
+            assert low == high == loss.exact().loss
+        else:
+            assert low == loss.lower() < loss.exact().loss <= high

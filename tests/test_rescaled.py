@@ -110,3 +110,38 @@ def test_what_is_no_figure_2_is_refused():
         mc.rescaling_family(net, w, m, points=1)
     with pytest.raises(NotFinite):
         mc.rescaling_family(net, w, m * torch.nan)
+
+
+# -- planted minima and the search of Proposition 5.6 ------------------------------------
+@given(st.sampled_from([0.5, 1.0, 3.0]), st.sampled_from([(4, 6, 2), (3, 5, 4, 1)]))
+def test_a_planted_minimum_fits_data_of_size_one(k, sizes):
+    net, w = mc.planted_minimum(torch.Generator().manual_seed(1), sizes, 3, degree=k)
+    assert [tuple(x.shape) for x in w] == [(b, a) for a, b in zip(sizes, sizes[1:], strict=False)]
+    assert float(net.loss(w)) == 0
+    assert float(net.Y.norm()) == pytest.approx(1)
+    assert net.X.shape == (sizes[0], 3)
+    assert net.degree == k
+    other, _ = mc.planted_minimum(torch.Generator().manual_seed(2), sizes, 3, degree=k)
+    assert not torch.equal(net.X, other.X)
+
+
+@pytest.mark.parametrize("k", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize(("low", "high"), [(0.2, 2.0), (0.8, 7.0)])
+def test_the_search_comes_near_the_largest_barrier_and_stays_below(k, low, high):
+    net, w = mc.planted_minimum(torch.Generator().manual_seed(3), (4, 6, 2), 3, degree=k)
+    largest = max(mc.bounds.rescaling_barrier(m, k, 1.0)[1] for m in (low, high))
+    found = mc.largest_rescaling_barrier(net, w, low, high)
+    assert 0.97 * largest < found < largest
+    few = mc.largest_rescaling_barrier(net, w, low, high, factors=2)
+    assert few == pytest.approx(found)  # the ends decide
+
+
+@pytest.mark.bad_input
+def test_impossible_searches_are_refused():
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(OutOfDomain, match="one hidden layer or more"):
+        mc.planted_minimum(generator, (4, 2), 3)
+    net, w = mc.planted_minimum(generator, (4, 6, 2), 3)
+    for low, high, factors in ((0.0, 1.0, 5), (2.0, 1.0, 5), (1.0, 2.0, 1)):
+        with pytest.raises(OutOfDomain, match="0 < low < high and factors ≥ 2"):
+            mc.largest_rescaling_barrier(net, w, low, high, factors=factors)
