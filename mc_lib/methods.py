@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mc_lib._search import time_grid
 from mc_lib.errors import OutOfDomain
-from mc_lib.landscape import barrier
 from mc_lib.networks.classifier import Classifier
 
-POINTS = 41
-"""The equally spaced times at which a path is measured first."""
+POINTS = 61
+"""The equally spaced times at which a path is measured, besides its corners."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,7 @@ class Method:
 
     Args:
         name: of the method.
+        curves: the paths, one a pair.
         train: the loss barrier of each path on the training data, in nats, shape (pairs,).
         test: the same on held-out data.
         train_accuracy: the lowest accuracy on each path.
@@ -33,6 +34,7 @@ class Method:
     """
 
     name: str
+    curves: tuple[Any, ...]
     train: Float[Tensor, " pairs"]
     test: Float[Tensor, " pairs"]
     train_accuracy: Float[Tensor, " pairs"]
@@ -47,7 +49,7 @@ class MethodTable:
     """Methods as a table of means ± standard deviations, which a notebook shows as HTML.
 
     Args:
-        methods: the rows, over two pairs or more each.
+        methods: the rows; of a single pair there is only the value.
     """
 
     methods: tuple[Method, ...]
@@ -57,8 +59,8 @@ class MethodTable:
         return "\n".join(["barrier, train / test", *lines])
 
     def _repr_html_(self) -> str:
-        names = ("path", "barrier, train", "barrier, test", "lowest accuracy, train")
-        names += ("lowest accuracy, test", "gradients", "needs", "explicit")
+        names = ["path", "barrier, train", "barrier, test", "lowest accuracy, train"]
+        names += ["lowest accuracy, test", "gradients", "needs", "explicit"]
         head = "".join(f"<th>{name}</th>" for name in names)
         body = "\n".join(f"<tr>{_cells(method)}</tr>" for method in self.methods)
         return f'<table class="dataframe methods"><tr>{head}</tr>\n{body}\n</table>'
@@ -76,8 +78,8 @@ def measure_method(
 ) -> Method:
     """Return the barriers and the lowest accuracies of one path for each pair of networks.
 
-    The barrier is max over t of L(γ(t)) − (1 − t) L(γ(0)) − t L(γ(1)), see `barrier`. The
-    accuracy is read at 41 equally spaced times.
+    The barrier is max over t of L(γ(t)) − (1 − t) L(γ(0)) − t L(γ(1)), over 61 equally
+    spaced times and the corners of the path; `barrier` goes on from there to the maximum.
 
     Args:
         name: of the method.
@@ -99,39 +101,44 @@ def measure_method(
     >>> x = torch.tensor([[1.0, -1.0]], dtype=torch.float64)
     >>> net = Classifier.of_labels(x, torch.tensor([0, 1]), 2, (2,))
     >>> w = net.random(torch.Generator().manual_seed(0))
-    >>> measure_method("rest", [Line(w, w)] * 2, net, net).train
+    >>> measure_method("rest", [Line(w, w)] * 2, net, net).train.round(decimals=9)
     tensor([0., 0.], dtype=torch.float64)
     """
     if len(curves) == 0:
         raise OutOfDomain(f"{name}: measure one curve or more, got none")
-    t = torch.linspace(0, 1, POINTS, dtype=train.X.dtype)
-    found: dict[str, list[Tensor]] = {"train": [], "test": []}
-    lowest: dict[str, list[Tensor]] = {"train": [], "test": []}
-    for curve in curves:
-        for key, net in (("train", train), ("test", test)):
-            excess = barrier(curve, net.loss, points=POINTS).excess
-            found[key].append(torch.tensor(excess, dtype=torch.float64))
-            lowest[key].append(net.accuracy(curve(t)).min().double().cpu())
+    found = [[_along(curve, net) for curve in curves] for net in (train, test)]
+    (of_train, train_accuracy), (of_test, test_accuracy) = (
+        torch.tensor(pairs, dtype=torch.float64).unbind(-1) for pairs in found
+    )
     return Method(
         name,
-        *(torch.stack(found[key]) for key in found),
-        *(torch.stack(lowest[key]) for key in lowest),
+        tuple(curves),
+        of_train,
+        of_test,
+        train_accuracy,
+        test_accuracy,
         gradients=gradients,
         needs=needs,
         explicit=explicit,
     )
 
 
-def _spread(values: Tensor) -> str:
-    return f"{float(values.mean()):.3f} ± {float(values.std()):.3f}"
+def _along(curve: Any, net: Classifier) -> tuple[float, float]:
+    """Return the barrier and the lowest accuracy at the times of the grid."""
+    t = time_grid(curve, POINTS)
+    w = curve(t)
+    loss = net.loss(w)
+    excess = loss - (1 - t) * loss[0] - t * loss[-1]
+    return float(excess.max()), float(net.accuracy(w).min())
 
 
-def _percent(values: Tensor) -> str:
-    return f"{100 * float(values.mean()):.1f} ± {100 * float(values.std()):.1f} %"
+def _spread(values: Tensor, places: int = 3) -> str:
+    mean = f"{float(values.mean()):.{places}f}"
+    return mean if len(values) < 2 else f"{mean} ± {float(values.std()):.{places}f}"
 
 
 def _cells(method: Method) -> str:
     values = [method.name, _spread(method.train), _spread(method.test)]
-    values += [_percent(method.train_accuracy), _percent(method.test_accuracy)]
+    values += [f"{_spread(100 * x, 1)} %" for x in (method.train_accuracy, method.test_accuracy)]
     values += [str(method.gradients), method.needs, "yes" if method.explicit else "no"]
     return "".join(f"<td>{html.escape(value)}</td>" for value in values)

@@ -87,6 +87,7 @@ def train_bezier(
     >>> train_bezier(net, u, v, Descent(3, 0.1), torch.Generator()).curve(1.0) == v
     True
     """
+    _require_ends(net, u, v)
     middle = to_vector(lerp(u, v, torch.tensor(0.5)))[None]
     return _train(net, u, v, middle, lambda bends: QuadraticBezier(u, bends[0], v), how, generator)
 
@@ -129,6 +130,7 @@ def train_chain(
     """
     if bends < 1:
         raise OutOfDomain(f"a chain to train has one corner or more, got {bends}")
+    _require_ends(net, u, v)
     return _train(
         net,
         u,
@@ -206,7 +208,6 @@ def _train(
     how: Descent,
     generator: torch.Generator,
 ) -> TrainedPath:
-    _require_ends(net, u, v)
     bends = start.clone().requires_grad_()
     optimizer = torch.optim.SGD([bends], lr=how.rate, momentum=how.momentum)
     losses: list[Tensor] = []

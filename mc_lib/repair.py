@@ -1,11 +1,13 @@
 """Variance repair: give the neurons of an average the statistics that its parents had."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import leaky_relu
 
 from mc_lib.curves import Line
 from mc_lib.curves.base import Times
@@ -68,17 +70,25 @@ class RepairedLine:
         """
         w = list(Line(self.u, self.v)(t))
         s = torch.as_tensor(t, dtype=self.u[0].dtype, device=self.u[0].device)[..., None]
-        ends = [self.net.preactivations(x) for x in (self.u, self.v)]
-        depth = self.net.depth
-        for i in range(depth - 1):
-            z = self.net.preactivations(tuple(w))[i]
-            (mean_u, sd_u), (mean_v, sd_v) = (_statistics(zs[i]) for zs in ends)
+        depth, a = self.net.depth, self.net.X
+        for i, (of_u, of_v) in enumerate(self._ends):
+            z = w[i] @ a + w[depth + i][..., None]
             mean, sd = _statistics(z)
-            wanted, wanted_sd = ((1 - s) * a + s * b for a, b in ((mean_u, mean_v), (sd_u, sd_v)))
+            wanted, wanted_sd = ((1 - s) * x + s * y for x, y in zip(of_u, of_v, strict=True))
             factor = torch.where(sd > 0, wanted_sd / sd, 1)
             w[i] = factor[..., None] * w[i]
             w[depth + i] = wanted + factor * (w[depth + i] - mean)
+            z = wanted[..., None] + factor[..., None] * (z - mean[..., None])
+            a = leaky_relu(z, self.net.slope)
         return tuple(w)
+
+    @cached_property
+    def _ends(self) -> list[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
+        """The statistics of each hidden layer in u and in v."""
+        sides = (
+            [_statistics(z) for z in self.net.preactivations(w)[:-1]] for w in (self.u, self.v)
+        )
+        return list(zip(*sides, strict=True))
 
 
 def _statistics(z: Float[Tensor, "*batch h k"]) -> tuple[Tensor, Tensor]:

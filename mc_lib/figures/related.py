@@ -55,6 +55,8 @@ def paths_beside_segment(t: Tensor, losses: Mapping[str, Tensor], segment: Tenso
             axes.set_xlim(0, 1)
         for axes in panels[len(losses) :]:
             axes.remove()
+        for axes in panels[max(len(losses) - COLUMNS, 0) : len(losses)]:
+            axes.tick_params(labelbottom=True)
         handles = panels[0].lines
         figure.legend(handles, ["segment", "path"], loc="outside upper center", ncols=2)
         figure.supxlabel("$t$", fontsize=10)
