@@ -60,7 +60,7 @@ def rescalings(
             loss.plot(*(x.numpy(force=True) for x in (alpha, segment[i])), **options)
         plane.set(xlabel="$W_1$", ylabel="$W_2$")
         loss.set(xlabel=r"$\alpha$", ylabel="loss", xlim=(0, 1))
-        figure.legend(loc="outside upper center", ncols=r + 1)
+        figure.legend(loc="outside upper center", ncols=r + 1, handlelength=3)
         return figure
 
 
