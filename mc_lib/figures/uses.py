@@ -54,7 +54,9 @@ def plane(
     low, high = float(loss.min()), float(loss.max())
     levels = [low * (high / low) ** (i / 16) for i in range(17)]
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.0, 4.6), layout="constrained")
+        ratio = float((y[-1] - y[0]) / (x[-1] - x[0]))
+        size = (6.6, min(1.5 + 5.2 * ratio, 7.0))
+        figure, axes = plt.subplots(figsize=size, layout="constrained")
         a, b, values = (v.numpy(force=True) for v in (x, y, loss.mT))
         scale = LogNorm(low, high)
         drawn = axes.contourf(a, b, values, levels=levels, norm=scale, cmap="cividis", extend="max")
