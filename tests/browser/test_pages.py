@@ -76,11 +76,11 @@ def test_a_page_is_sound(browser: Browser, site: str, path: str, device: str):
         visit = Visit(context.new_page(), site, path)
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         name = path.removesuffix(".html").replace("/", "-")
-        problems = [*unset_mathematics(visit.page), *too_wide(visit.page)]
+        problems = [*visit.problems, *unset_mathematics(visit.page), *too_wide(visit.page)]
         shot = SCREENSHOTS / f"{name}-{device}.jpeg"
         visit.page.screenshot(path=shot, full_page=True, type="jpeg", quality=80)
         visit.page.evaluate(THIN)
-        problems += [*barriers(visit.page), *visit.problems]
+        problems += barriers(visit.page)
     finally:
         context.close()
     assert problems == []
