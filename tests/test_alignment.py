@@ -287,7 +287,7 @@ def test_activations_are_paired_for_the_largest_sum_of_correlations(seed, h):
     table = [[correlation(x, y) for y in b.tolist()] for x in a.tolist()]
     sums = [sum(table[i][p[i]] for i in range(h)) for p in itertools.permutations(range(h))]
     found = mc.align_activations(chain((2, h, 2)), w, [a], [3 * b + 1])
-    assert found.after == pytest.approx(h - max(sums), abs=1e-9)
+    assert found.after == pytest.approx(h - max(sums), abs=1e-8)
     assert found.before == pytest.approx(h - sum(table[i][i] for i in range(h)), abs=1e-9)
     assert torch.equal(found.moved[0], w[0][found.g[0]])
 
@@ -298,6 +298,19 @@ def test_neurons_that_never_change_do_not_disturb(dtype):
     found = mc.align_activations(chain((2, 3, 2)), w, [a], [a[[2, 0, 1]]])
     assert found.g[0].tolist() == [1, 2, 0]
     assert found.after == pytest.approx(1.0)
+
+
+def test_silent_neurons_keep_their_order_whatever_the_rounding(dtype):
+    a = torch.randn(8, 20, generator=seeded(1), dtype=dtype)
+    a[[0, 3, 4, 6]] = 0.1  # whose mean is not 0.1 to the last bit
+    b = a[[4, 1, 2, 6, 0, 5, 3, 7]]  # the same, and the silent ones in any order
+    for noise in (0.0, 1e-6 if dtype == torch.float32 else 1e-14):
+        active = b[:, :1] != b[0, 0]
+        other = torch.where(
+            active, b + noise * torch.randn(b.shape, generator=seeded(2), dtype=dtype), b
+        )
+        found = mc.align_activations(chain((2, 8, 2)), weights((2, 8, 2), 1, dtype), [a], [other])
+        assert found.g[0].tolist() == list(range(8))
 
 
 # -- what is refused ----------------------------------------------------------------------

@@ -24,8 +24,10 @@ def align_activations(
 
     In each layer p maximises Σ_i corr(z_i, z'_{p(i)}), the correlation over the data of
     neuron i of u and neuron p(i) of w (Li et al. 2016; Tatro et al. 2020). The layers do
-    not depend on one another, so this is the exact maximum. The distance of the weights
-    plays no part, and may even grow.
+    not depend on one another, so this is the exact maximum, up to 1e-9 a neuron: neurons
+    that give the same response to all samples correlate with none, and such ties go to the
+    neurons whose places are nearest. The distance of the weights plays no part, and may
+    even grow.
 
     Args:
         symmetry: permutations at each layer, such as `permutations_of(net.symmetry)`.
@@ -55,7 +57,7 @@ def align_activations(
             raise NotSymmetric(f"{name!r} needs permutations to reorder, got {layer.group}")
     _require_responses(symmetry, of_u, of_w)
     tables = [_correlation(a, b) for a, b in zip(of_u, of_w, strict=True)]
-    g = tuple(best_assignment(table) for table in tables)
+    g = tuple(best_assignment(table - _apart(table)) for table in tables)
     best = [
         table[torch.arange(len(p), device=p.device), p] for table, p in zip(tables, g, strict=True)
     ]
@@ -66,10 +68,22 @@ def align_activations(
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
     """Return corr(a_i, b_j); 0 where a neuron gives the same response to all samples."""
-    a, b = (x - x.mean(1, keepdim=True) for x in (a, b))
-    tiny = torch.finfo(a.dtype).tiny
-    a, b = (x / torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp(min=tiny) for x in (a, b))
-    return a @ b.mT
+    return _standard(a) @ _standard(b).mT
+
+
+def _standard(x: Tensor) -> Tensor:
+    """Return the rows less their mean, at length 1; 0 where that is but rounding."""
+    rest = x - x.mean(1, keepdim=True)
+    length, size = (torch.linalg.vector_norm(y, dim=1, keepdim=True) for y in (rest, x))
+    varies = length > 100 * torch.finfo(x.dtype).eps * size
+    return torch.where(varies, rest / torch.where(varies, length, 1), 0)
+
+
+def _apart(table: Tensor) -> Tensor:
+    """Return 1e-9 ((i − j)/n)², which tells ties apart and nothing else."""
+    n = len(table)
+    i = torch.arange(n, dtype=torch.float64, device=table.device) / n
+    return 1e-9 * (i[:, None] - i).square()
 
 
 def _require_responses(symmetry: Symmetry, *sides: Sequence[Tensor]) -> None:
