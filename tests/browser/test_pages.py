@@ -76,7 +76,8 @@ def test_a_page_is_sound(browser: Browser, site: str, path: str, device: str):
         visit = Visit(context.new_page(), site, path)
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         name = path.removesuffix(".html").replace("/", "-")
-        problems = [*visit.problems, *unset_mathematics(visit.page), *too_wide(visit.page)]
+        problems = [*visit.problems, *unset_mathematics(visit.page)]
+        problems += [*too_wide(visit.page), *cut_off(visit.page)]
         shot = SCREENSHOTS / f"{name}-{device}.jpeg"
         visit.page.screenshot(path=shot, full_page=True, type="jpeg", quality=80)
         visit.page.evaluate(THIN)
@@ -96,6 +97,17 @@ def unset_mathematics(page: Page) -> list[str]:
             .filter(e => !e.querySelector("mjx-container"))
             .map(e => "formula not typeset: " + e.textContent),
     ]""")
+
+
+def cut_off(page: Page) -> list[str]:
+    """Formulas that begin to the left of their box, where no scrolling reaches them."""
+    return page.evaluate("""() => [...document.querySelectorAll("div.math")]
+        .filter(box => {
+            const formula = box.querySelector("mjx-math")?.getBoundingClientRect();
+            return formula && formula.left < box.getBoundingClientRect().left - box.scrollLeft - 1;
+        })
+        .map(box => "formula cut off: " + box.previousElementSibling?.textContent.slice(-60))
+    """)
 
 
 def too_wide(page: Page) -> list[str]:
