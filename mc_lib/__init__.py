@@ -1,6 +1,6 @@
 """Parameter-space symmetry and mode connectivity: act, connect, measure, bound."""
 
-from mc_lib import bounds, figures, minima, topology
+from mc_lib import bounds, cases, figures, minima, topology
 from mc_lib.alignment import (
     Alignment,
     align,
@@ -13,7 +13,7 @@ from mc_lib.alignment import (
 from mc_lib.approximate import ApproximateImage, approximate_act
 from mc_lib.attention import attention_scores, query_key, score_change
 from mc_lib.claims import check, claims_table
-from mc_lib.comparison import Comparison, compare
+from mc_lib.comparison import Comparison, alignments, compare
 from mc_lib.curves import (
     ApproximateOrbit,
     ArcCurves,
@@ -72,6 +72,7 @@ from mc_lib.networks import (
     leaky_power,
     partial_products,
 )
+from mc_lib.pairs import Pairs
 from mc_lib.parameters import integer, integers, number
 from mc_lib.params import distance, inner, lerp, norm
 from mc_lib.path_training import Descent, TrainedPath, elastic_band, train_bezier, train_chain
@@ -81,12 +82,19 @@ from mc_lib.planes import Plane
 from mc_lib.products import NearestProduct, balanced_factors, nearest_product
 from mc_lib.proximity import distance_to_curve, segment_distance
 from mc_lib.repair import RepairedLine
-from mc_lib.rescaled import RescalingFamily, fit_last, rescaling_family
+from mc_lib.rescaled import (
+    RescalingFamily,
+    fit_last,
+    largest_rescaling_barrier,
+    planted_minimum,
+    rescaling_family,
+)
 from mc_lib.survey import Survey, survey_components
 from mc_lib.sweeps import ApproximateSweep, CassiniSweep, approximate_sweep, cassini_sweep
 from mc_lib.symmetry import Symmetry
 from mc_lib.topology import count_grid_components, label_grid
 from mc_lib.training import Training, train
+from mc_lib.uses import learn_new, new_minima, two_tasks
 from mc_lib.widening import permutation_path, widen
 
 __all__ = [
@@ -131,6 +139,7 @@ __all__ = [
     "Orthogonal",
     "OutOf",
     "OutOfDomain",
+    "Pairs",
     "ParameterError",
     "Permutation",
     "PermutedLoss",
@@ -155,6 +164,7 @@ __all__ = [
     "align",
     "align_activations",
     "align_rescaled",
+    "alignments",
     "approximate_act",
     "approximate_sweep",
     "attention_scores",
@@ -162,6 +172,7 @@ __all__ = [
     "barrier",
     "bounds",
     "calibration_error",
+    "cases",
     "cassini_loss",
     "cassini_sweep",
     "check",
@@ -186,7 +197,9 @@ __all__ = [
     "joining_permutations",
     "keep_half",
     "label_grid",
+    "largest_rescaling_barrier",
     "leaky_power",
+    "learn_new",
     "length",
     "lerp",
     "log_positive",
@@ -200,12 +213,14 @@ __all__ = [
     "measure_method",
     "minima",
     "nearest_product",
+    "new_minima",
     "norm",
     "number",
     "partial_products",
     "permutation_path",
     "permutations_of",
     "permute",
+    "planted_minimum",
     "query_key",
     "require_invariance",
     "rescaling_family",
@@ -216,5 +231,6 @@ __all__ = [
     "train",
     "train_bezier",
     "train_chain",
+    "two_tasks",
     "widen",
 ]

@@ -197,7 +197,7 @@ def compare(
     'The two are the same function on these data, and their mean is a worse one: do not average.'
     """
     _require_input(net, u, v, test, barrier_limit, drop_limit)
-    tried = {"no alignment": v, **_alignments(net, u, v)}
+    tried = alignments(net, u, v)
     barriers = {name: _barrier(net, u, x).excess for name, x in tried.items()}
     least = min(barriers.values()) + CLOSE
     best = next(name for name, value in barriers.items() if value <= least)
@@ -218,10 +218,31 @@ def compare(
     )
 
 
-def _alignments(net: Classifier, u: Weights, v: Weights) -> dict[str, Weights]:
+def alignments(net: Classifier, u: Weights, v: Weights) -> dict[str, Weights]:
+    """Return v, and v moved near u by each of the exact symmetries of the network.
+
+    Args:
+        net: the network, on the data for the alignment by activations.
+        u: weights, unbatched.
+        v: weights, unbatched.
+
+    Returns:
+        By the name of the alignment weights with the same function as v; the first is v.
+
+    Raises:
+        McLibError: as `align`.
+
+    >>> X = torch.eye(2)
+    >>> u = (X, X, torch.zeros(2), torch.zeros(2))
+    >>> found = alignments(Classifier(X, X, (2,)), u, (2 * X, X / 2, *u[2:]))
+    >>> found["scaling"][0]
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     permutations = permutations_of(net.symmetry)
     active = [[leaky_relu(z, net.slope) for z in net.preactivations(w)[:-1]] for w in (u, v)]
     return {
+        "no alignment": v,
         "permutation by weights": align(permutations, u, v).moved,
         "permutation by activations": align_activations(permutations, v, *active).moved,
         "scaling": align(net.symmetry, u, v).moved,

@@ -30,12 +30,13 @@ FLOORS = (
         *{"minima", "alignment", "landscape", "geometry", "proximity", "bounds", "survey"},
         *{"attention", "products", "permuted_loss", "dropout", "repair", "widening"},
     },
-    {"methods", "sweeps"},
+    {"methods", "cases", "sweeps"},
     {
-        *{"training", "figures", "permuted", "rescaled"},
+        *{"training", "figures", "pairs", "permuted", "rescaled"},
         *{"comparison", "ensembles", "fibre_training"},
     },
     {"path_training"},
+    {"uses"},
     {"__init__"},
 )
 FLOOR = {unit: height for height, units in enumerate(FLOORS) for unit in units}
