@@ -68,7 +68,7 @@ def test_the_lower_bound_and_a_point_of_s_agree_on_the_closed_form(m, n, c, seed
 
 
 def test_the_closed_form_is_e4_at_the_identity():
-    for n, c in ((1, 1.0), (2, 1.5), (3, 2.0), (2, 9.0)):
+    for n, c in ((1, 1.0), (2, 1.5), (3, 2.0), (2, 2.5), (1, 2.9), (2, 9.0)):
         expected = bounds.midpoint_distance_squared(c, n)
         assert bounds.balanced_distance_squared(n, c) == pytest.approx(expected)
     both = bounds.balanced_distance_squared(torch.tensor([1.0, 2.0]), torch.tensor([1.5, 3.0]))
