@@ -5,7 +5,7 @@ BIN = .venv/bin
 RUN = $(BIN)/python -m
 CHECK = _build/check
 
-.PHONY: book pdf test test-browser test-long chapter chapters bench mutate lock clean environment
+.PHONY: book pdf test test-browser test-long chapter chapters bench bench-rebasin mutate lock clean environment
 
 book: environment
 	@$(RUN) book.pipeline.build --profile $(PROFILE)
@@ -47,6 +47,16 @@ _build/bench/ready: benchmarks/requirements.lock pyproject.toml
 	@rm -rf _build/bench && $(PYTHON) -m venv _build/bench
 	@_build/bench/bin/pip install --quiet -r benchmarks/requirements.lock
 	@_build/bench/bin/pip install --quiet --no-deps -e .
+	@touch $@
+
+# against rebasin, in an environment of its own
+bench-rebasin: _build/rebasin/ready
+	@_build/rebasin/bin/python benchmarks/against_rebasin.py
+
+_build/rebasin/ready: benchmarks/rebasin.lock pyproject.toml
+	@rm -rf _build/rebasin && $(PYTHON) -m venv _build/rebasin
+	@_build/rebasin/bin/pip install --quiet -r benchmarks/rebasin.lock
+	@_build/rebasin/bin/pip install --quiet --no-deps -e .
 	@touch $@
 
 # change the library line by line and count the changes that no test notices

@@ -82,6 +82,11 @@ def test_what_is_ours_is_marked_in_the_chapter_only(listed):
     assert [len(s.records) for s in ledger.collect(records, listed)] == [1, 1]
 
 
+def test_one_check_can_serve_two_statements(listed):
+    found = ledger.collect({"01-tiny": [record("Thm 1, Thm 2 (ours)")]}, listed)
+    assert [len(s.records) for s in found] == [1, 1]
+
+
 def test_exercises_need_no_row(listed):
     records = {"01-tiny": [*WHOLE["01-tiny"], record("Exercise")]}
     assert [s.id for s in ledger.collect(records, listed)] == ["Thm 1", "Thm 2"]

@@ -6,6 +6,7 @@ error.
 
 import html
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 
 STATEMENTS = Path(__file__).with_name("statements.yml")
 OURS = " (ours)"  # how a chapter marks what is not in the paper
+BOTH = r", (?=[A-Z])"  # one check of two statements: "E1, E2", but not "Fig 3(b, c)"
 UNLISTED = {"Exercise"}  # recorded and checked, but no statement of its own
 
 
@@ -69,7 +71,8 @@ def collect(records: dict[str, list[dict[str, Any]]], listed: Path = STATEMENTS)
     """Return all statements with their records; refuse gaps, strangers and failures."""
     by_id = defaultdict(list)
     for record in (r for chapter in records.values() for r in chapter):
-        by_id[record["statement"].removesuffix(OURS)].append(record)
+        for name in re.split(BOTH, record["statement"].removesuffix(OURS)):
+            by_id[name].append(record)
     sections = yaml.safe_load(listed.read_text(encoding="utf-8"))
     found = [
         Statement(
