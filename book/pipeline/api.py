@@ -19,13 +19,32 @@ UNITS = {
     "curves": "Curves",
     "minima": "Minima: components and paths",
     "permuted": "Minima up to permutation",
-    "survey": "Counting without theory",
-    "topology": "Cells of a grid",
+    "permuted_loss": "The loss over all permutations",
+    "rescaled": "Rescaled minima",
+    "pairs": "Random pairs of minima",
+    "products": "Factors of a matrix",
+    "attention": "Attention",
     "landscape": "Loss along a curve",
     "geometry": "Length and curvature",
     "proximity": "Distances to a curve",
     "bounds": "Bounds and closed forms",
+    "alignment": "Alignment",
+    "comparison": "Comparing two networks",
     "training": "Training",
+    "path_training": "Training a path",
+    "fibre_training": "Training with fixed outputs",
+    "widening": "Spare neurons",
+    "dropout": "Dropout-stable paths",
+    "repair": "Variance repair",
+    "ensembles": "Ensembles",
+    "methods": "Methods side by side",
+    "survey": "Counting without theory",
+    "topology": "Cells of a grid",
+    "planes": "Planes of parameter space",
+    "digits": "Data",
+    "cases": "Random cases of Chapter 6",
+    "sweeps": "Sweeps of a slider",
+    "uses": "Experiments of Chapter 7",
     "params": "Points of parameter space",
     "claims": "Claims",
     "parameters": "Parameters of a chapter",
@@ -47,7 +66,7 @@ def public() -> dict[str, list[str]]:
     """Return the full names of all that is public, by unit."""
     found: dict[str, list[str]] = {unit: [] for unit in UNITS}
     for prefix, module in (("mc_lib", mc_lib), *submodules()):
-        for name in module.__all__:
+        for name in names(module):
             thing = getattr(module, name)
             again = module is not mc_lib and name in mc_lib.__all__
             if callable(thing) and not again:
@@ -55,19 +74,26 @@ def public() -> dict[str, list[str]]:
     return found
 
 
+def names(module: ModuleType) -> list[str]:
+    """Return the public names of a module: its `__all__`, or what is defined in it."""
+    home = module.__name__
+    own = [n for n, thing in vars(module).items() if getattr(thing, "__module__", "") == home]
+    return getattr(module, "__all__", [n for n in sorted(own) if not n.startswith("_")])
+
+
 def submodules() -> list[tuple[str, ModuleType]]:
     """Return the public modules inside mc_lib, such as mc_lib.bounds."""
-    names = [name for name in mc_lib.__all__ if isinstance(getattr(mc_lib, name), ModuleType)]
-    return [(f"mc_lib.{name}", getattr(mc_lib, name)) for name in names]
+    found = {name: getattr(mc_lib, name) for name in mc_lib.__all__}
+    return [(f"mc_lib.{n}", x) for n, x in found.items() if isinstance(x, ModuleType)]
 
 
 def page() -> str:
     """Return the page."""
     parts = [HEAD]
-    for unit, names in public().items():
-        if names:
+    for unit, listed in public().items():
+        if listed:
             parts.append(f"## {UNITS.get(unit, unit)}\n")
-            parts.append("```{eval-rst}\n" + "\n\n".join(map(directive, names)) + "\n```\n")
+            parts.append("```{eval-rst}\n" + "\n\n".join(map(directive, listed)) + "\n```\n")
     return "\n".join(parts)
 
 

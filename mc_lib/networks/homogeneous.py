@@ -121,7 +121,8 @@ def leaky_power(
     _require_activation(degree, slope)
     if degree == 1:
         return torch.nn.functional.leaky_relu(z, slope)
-    return torch.where(z < 0, -slope, 1.0).to(z.dtype) * z.abs().pow(degree)
+    size = z.abs().pow(degree)
+    return torch.where(z < 0, -slope * size, size)
 
 
 def _require_activation(degree: float, slope: float) -> None:
