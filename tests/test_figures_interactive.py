@@ -145,6 +145,7 @@ def test_at_each_place_of_a_slider_its_own_curves_are_drawn():
         assert a["y"] == pytest.approx([(i + 1) * x for x in a["x"]], rel=1e-3)
         assert moving["y"] == pytest.approx([(i + 3) * x for x in a["x"]], rel=1e-3)
         assert moving["line"]["dash"] == "dash"
+        assert moving["zorder"] > a.get("zorder", 0)
     (still,) = data["fixed"]
     assert still["y"] == still["x"]
 

@@ -53,7 +53,7 @@
       height: 380,
     };
     for (const [key, given] of Object.entries(spec.layout)) {
-      if (key !== "scene") layout[key] = axis(given, colour, { ticks: "outside", tickcolor: colour.grid });
+      if (key !== "scene") layout[key] = axis(given, colour, { ticks: "outside", tickcolor: colour.grid, automargin: true });
     }
     if (spec.layout.scene) {
       const scene = { ...spec.layout.scene, dragmode: "turntable" };

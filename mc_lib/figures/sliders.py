@@ -259,7 +259,9 @@ def _line(name: str, colour: str, x: Tensor, y: Tensor) -> Trace:
 
 
 def _reference(name: str, x: Tensor, y: Tensor) -> Trace:
-    return {**_line(name, REFERENCE, x, y), "line": {"color": REFERENCE, "dash": "dash"}}
+    """A dashed line over the others: where they agree both are seen."""
+    line = {"color": REFERENCE, "dash": "dash"}
+    return {**_line(name, REFERENCE, x, y), "line": line, "zorder": 1}
 
 
 def _axis(title: str, data: Tensor, is_log: bool) -> dict[str, Any]:
