@@ -23,6 +23,15 @@ test: environment
 	@$(RUN) book.pipeline.compare $(CHECK)/figures book/reference
 	@echo "test: style, types, library, bad input, chapters and figures all passed"
 
+# the built book in a real browser; MC_LIB_BROWSER names one that is not found by itself
+test-browser: environment
+	@$(RUN) pytest --confcutdir tests/browser -n auto tests/browser
+	@echo "test-browser: every page passed; screenshots in _build/screenshots"
+
+# the whole book as one file, _build/book.pdf, through the same browser
+pdf: book
+	@$(RUN) book.pipeline.pdf
+
 # the coverage of the library, then ten thousand random examples a law (about an hour)
 test-long: environment
 	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=all $(RUN) pytest -n auto \
