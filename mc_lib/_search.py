@@ -138,8 +138,8 @@ def local_maxima(
         most: how many indices at most.
 
     Returns:
-        Shape (*batch, c), c = min(T, most). The first is the largest value of all; where
-        there are fewer than c local maxima, other grid points fill up.
+        Shape (*batch, c), c ≤ most the largest number of local maxima in a row. The first
+        is the largest value of all; a row with fewer is filled up with other grid points.
 
     >>> local_maxima(torch.tensor([0.0, 5.0, 4.0, 0.0, 2.0, 1.0]))[:2]
     tensor([1, 4])
@@ -147,7 +147,7 @@ def local_maxima(
     wall = values.new_full((*values.shape[:-1], 1), -torch.inf)
     padded = torch.cat([wall, values, wall], -1)
     is_peak = (values >= padded[..., :-2]) & (values >= padded[..., 2:])
-    count = min(values.shape[-1], most)
+    count = min(int(is_peak.sum(-1).max()), most)
     return torch.where(is_peak, values, -torch.inf).topk(count, dim=-1).indices
 
 

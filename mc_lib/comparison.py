@@ -14,7 +14,7 @@ from mc_lib.landscape import Barrier, barrier
 from mc_lib.networks import Classifier, Weights
 from mc_lib.params import distance, lerp, tolerance
 
-POINTS = 41
+POINTS = 21
 """The equally spaced points of the segment at which the loss is measured first."""
 
 CLOSE = 1e-6
