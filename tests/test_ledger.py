@@ -58,7 +58,14 @@ def test_a_statement_counts_its_cases_and_knows_its_tightest_check(listed):
 
 @pytest.mark.parametrize(
     ("measured", "relation", "reference", "share"),
-    [(1.0, "≤", 4.0, 0.25), (4.0, "≥", 1.0, 0.25), (0.0, "≤", 0.0, 0.0), (True, "=", True, None)],
+    [
+        (1.0, "≤", 4.0, 0.25),
+        (4.0, "≥", 1.0, 0.25),
+        (-4.0, "≤", -1.0, 0.25),
+        (-3.0, "≤", 0.0, 0.0),
+        (0.0, "≤", 0.0, 0.0),
+        (True, "=", True, None),
+    ],
 )
 def test_closeness_is_the_share_of_the_bound(measured, relation, reference, share):
     assert ledger.closeness(record("x", measured, relation, reference)) == share

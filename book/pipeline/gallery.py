@@ -31,7 +31,7 @@ def write(chapters: Path, names: list[str], folder: Path) -> str:
             drawn = chapters / f"{chapter}.records" / "figures" / f"{name}.png"
             size = thumbnail(drawn, folder / f"{name}.png")
             cards.append(
-                f'<a class="card" href="{chapter}.html#{name}">'
+                f'<a class="shown" href="{chapter}.html#{name}">'
                 f'<img src="../_static/gallery/{name}.png" alt="{html.escape(alt)}" '
                 f'width="{size[0]}" height="{size[1]}" loading="lazy">'
                 f"<span>{html.escape(title)}</span></a>"

@@ -53,8 +53,10 @@ def closeness(record: dict[str, Any]) -> float | None:
     measured, bound = record["measured"], record["reference"]
     if record["relation"] == "=" or not isinstance(measured, int | float):
         return None
-    small, large = (measured, bound) if record["relation"] == "≤" else (bound, measured)
-    return 0.0 if small == 0 else abs(small / large) if large else 1.0
+    low, high = (measured, bound) if record["relation"] == "≤" else (bound, measured)
+    if low * high <= 0:  # no share of zero, or of a bound with another sign
+        return 0.0
+    return low / high if low > 0 else high / low
 
 
 def read(chapters: Path, names: list[str]) -> dict[str, list[dict[str, Any]]]:
@@ -140,7 +142,7 @@ def row(s: Statement) -> str:
     page, _, anchor = s.where.partition("#")
     link = f'<a href="{page}.html{"#" + anchor if anchor else ""}">{html.escape(s.id)}</a>'
     checks = "".join(f"<li>{html.escape(line(r))}</li>" for r in s.records)
-    note = f"<br>{html.escape(s.note)}" if s.note else ""
+    note = f'<div class="note">{html.escape(s.note)}</div>' if s.note else ""
     folded = f"<details><summary>{html.escape(s.title)}</summary><ul>{checks}</ul></details>{note}"
     tight = s.tightest
     bound = (
