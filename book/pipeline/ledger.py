@@ -127,7 +127,8 @@ build checked. A *check* compares a measurement with a bound, a number or a trut
 over one case or many; it stops the build when it fails. The column "closest to failing" \
 shows, of all comparisons with a bound, the one that used up most of it. Follow the arrow of \
 a row to see all its checks. The theorems are proved in the appendices; a check \
-confirms them numerically, it does not prove them.
+confirms them numerically, it does not prove them. The sizes and seeds of this build are on \
+the page {doc}`made`.
 """
 
 TABLE = (

@@ -29,6 +29,7 @@ SEGMENT = "#D55E00"  # the straight segment between the same two points
 STYLE: Any = {
     "figure.figsize": (6.0, 4.8),
     "figure.dpi": 144,
+    "figure.max_open_warning": 0,
     "savefig.dpi": 144,
     "font.size": 10,
     "axes.titlesize": 10,
@@ -48,7 +49,7 @@ def save(figure: Figure, name: str, **arrays: Tensor | np.ndarray) -> None:
         name: its name, such as "figure-1a".
         arrays: the numbers that it shows.
 
-    >>> save(plt.figure(), "nothing-is-written-outside-a-build")
+    >>> save(Figure(), "nothing-is-written-outside-a-build")
     """
     if RECORDS not in os.environ:
         return
