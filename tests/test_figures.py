@@ -96,7 +96,8 @@ def test_a_build_saves_the_figure_and_its_numbers(build):
         "figure-1a.png",
         "figure-1a.npz",
     }
-    saved = np.load(build / "figure-1a.npz")
+    with np.load(build / "figure-1a.npz") as file:
+        saved = dict(file)
     assert set(saved) == {"w", "n"}
     np.testing.assert_array_equal(saved["w"], w[0].numpy())
     np.testing.assert_array_equal(saved["n"], [0, 1, 2])
@@ -106,7 +107,8 @@ def test_a_build_saves_the_figure_and_its_numbers(build):
 
 def test_numbers_that_carry_gradients_are_saved(build):
     figures.save(plt.figure(), "x", w=torch.ones(2, requires_grad=True))
-    np.testing.assert_array_equal(np.load(build / "x.npz")["w"], [1.0, 1.0])
+    with np.load(build / "x.npz") as file:
+        np.testing.assert_array_equal(file["w"], [1.0, 1.0])
 
 
 def test_two_builds_write_the_same_bytes(build):
