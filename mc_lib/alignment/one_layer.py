@@ -5,9 +5,9 @@ import itertools
 
 import torch
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from mc_lib.alignment.steps import best_assignment
 from mc_lib.errors import OutOfDomain, ShapeMismatch
 from mc_lib.groups.permutation import Permutation
 from mc_lib.params import require_point, require_same_tree, tolerance
@@ -76,8 +76,7 @@ def match_permutation(
     if c.ndim != 2:
         raise ShapeMismatch(f"expected single points, got an affinity of shape {tuple(c.shape)}")
     if sign is None:
-        found = linear_sum_assignment(c.numpy(force=True), maximize=True)[1]
-        return torch.from_numpy(found).to(c.device)
+        return best_assignment(c)
     h = len(c)
     if sign not in (1, -1) or h > LARGEST or (sign == -1 and h == 1):
         raise OutOfDomain(

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -188,6 +189,39 @@ class Network(ABC):
             torch.broadcast_shapes(*(s[: len(s) - r] for s, r in zip(got, ranks, strict=True)))
         except RuntimeError:
             raise ShapeMismatch(f"the batch dimensions of {got} do not broadcast") from None
+
+
+def layer_shapes(sizes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Return the shapes n_i × n_{i-1} of W_1, ..., W_l.
+
+    Args:
+        sizes: the widths of all layers, (n_0, n_1, ..., n_l).
+
+    Returns:
+        l pairs.
+
+    >>> layer_shapes((2, 3, 1))
+    ((3, 2), (1, 3))
+    """
+    return tuple((out, into) for into, out in pairwise(sizes))
+
+
+def require_widths(widths: tuple[int, ...]) -> None:
+    """Refuse hidden widths other than one positive number or more.
+
+    Args:
+        widths: (n_1, ..., n_{l-1}).
+
+    Raises:
+        OutOfDomain: there are none, or one is below 1.
+
+    >>> require_widths((3, 0))
+    Traceback (most recent call last):
+    ...
+    mc_lib.errors.OutOfDomain: give one hidden width ≥ 1 or more, got (3, 0)
+    """
+    if len(widths) == 0 or min(widths) < 1:
+        raise OutOfDomain(f"give one hidden width ≥ 1 or more, got {widths}")
 
 
 def require_full_row_rank(x: Float[Tensor, "n k"]) -> None:

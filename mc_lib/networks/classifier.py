@@ -9,7 +9,7 @@ from torch.nn.functional import leaky_relu, one_hot
 from mc_lib.errors import OutOfDomain, ShapeMismatch
 from mc_lib.groups.positive_scaling import PositiveScaling
 from mc_lib.layers import Layer
-from mc_lib.networks.base import Network, Weights
+from mc_lib.networks.base import Network, Weights, layer_shapes, require_widths
 from mc_lib.symmetry import Symmetry
 
 
@@ -44,8 +44,7 @@ class Classifier(Network):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.widths) == 0 or min(self.widths) < 1:
-            raise OutOfDomain(f"give one hidden width ≥ 1 or more, got {self.widths}")
+        require_widths(self.widths)
         if not 0 <= self.slope < float("inf"):
             raise OutOfDomain(f"the slope is ≥ 0 and finite, got {self.slope}")
         totals = self.Y.sum(0)
@@ -103,8 +102,7 @@ class Classifier(Network):
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shapes of W_1, ..., W_l and of b_1, ..., b_l."""
         sizes = (self.X.shape[0], *self.widths, self.Y.shape[0])
-        weights = [(out, into) for into, out in zip(sizes, sizes[1:], strict=False)]
-        return (*weights, *((out,) for out in sizes[1:]))
+        return (*layer_shapes(sizes), *((out,) for out in sizes[1:]))
 
     @property
     def depth(self) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.positive_scaling import PositiveScaling
 from mc_lib.layers import Layer
-from mc_lib.networks.base import Network, Weights
+from mc_lib.networks.base import Network, Weights, layer_shapes, require_widths
 from mc_lib.symmetry import Symmetry
 
 
@@ -44,15 +44,14 @@ class HomogeneousNet(Network):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.widths) == 0 or min(self.widths) < 1:
-            raise OutOfDomain(f"give one hidden width ≥ 1 or more, got {self.widths}")
+        require_widths(self.widths)
         _require_activation(self.degree, self.slope)
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """The shapes of W_1, ..., W_l: W_i is n_i × n_{i-1}."""
         sizes = (self.X.shape[0], *self.widths, self.Y.shape[0])
-        return tuple((out, into) for into, out in zip(sizes, sizes[1:], strict=False))
+        return layer_shapes(sizes)
 
     @property
     def symmetry(self) -> Symmetry:

@@ -10,7 +10,13 @@ from torch import Tensor
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.layers import Layer
-from mc_lib.networks.base import Network, Weights, require_full_row_rank
+from mc_lib.networks.base import (
+    Network,
+    Weights,
+    layer_shapes,
+    require_full_row_rank,
+    require_widths,
+)
 from mc_lib.symmetry import Symmetry
 
 
@@ -38,8 +44,7 @@ class DeepLinear(Network):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.widths) == 0 or min(self.widths) < 1:
-            raise OutOfDomain(f"give one hidden width ≥ 1 or more, got {self.widths}")
+        require_widths(self.widths)
         require_full_row_rank(self.X)
 
     @classmethod
@@ -76,7 +81,7 @@ class DeepLinear(Network):
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """The shapes of W_1, ..., W_l: W_i is n_i × n_{i-1}."""
-        return tuple((out, into) for into, out in zip(self.sizes, self.sizes[1:], strict=False))
+        return layer_shapes(self.sizes)
 
     @property
     def depth(self) -> int:
