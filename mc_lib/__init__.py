@@ -14,6 +14,7 @@ from mc_lib.approximate import ApproximateImage, approximate_act
 from mc_lib.attention import attention_scores, query_key, score_change
 from mc_lib.claims import check, claims_table
 from mc_lib.comparison import Comparison, alignments, compare
+from mc_lib.computing import compute_with, generator, rounding
 from mc_lib.curves import (
     ApproximateOrbit,
     ArcCurves,
@@ -179,6 +180,7 @@ __all__ = [
     "claims_table",
     "compare",
     "component",
+    "compute_with",
     "connect",
     "count_components",
     "count_grid_components",
@@ -191,6 +193,7 @@ __all__ = [
     "elastic_band",
     "figures",
     "fit_last",
+    "generator",
     "inner",
     "integer",
     "integers",
@@ -224,6 +227,7 @@ __all__ = [
     "query_key",
     "require_invariance",
     "rescaling_family",
+    "rounding",
     "score_change",
     "segment_distance",
     "survey_components",
