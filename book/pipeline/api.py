@@ -48,6 +48,7 @@ UNITS = {
     "params": "Points of parameter space",
     "claims": "Claims",
     "parameters": "Parameters of a chapter",
+    "computing": "Device, dtype, threads",
     "figures": "Figures",
     "errors": "Errors",
 }
