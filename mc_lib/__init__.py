@@ -1,6 +1,6 @@
 """Parameter-space symmetry and mode connectivity: act, connect, measure, bound."""
 
-from mc_lib import bounds, cases, figures, minima, topology
+from mc_lib import bounds, cases, figures, matrix_cases, minima, topology
 from mc_lib.alignment import (
     Alignment,
     align,
@@ -210,6 +210,7 @@ __all__ = [
     "loss_along",
     "match_permutation",
     "match_rotation",
+    "matrix_cases",
     "max_curvature",
     "measure_ensemble",
     "measure_invariance",

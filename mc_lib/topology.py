@@ -90,6 +90,31 @@ def plane_cells(size: int, reach: float = 3.0) -> tuple[Float[Tensor, "p p"], Fl
     return first, second
 
 
+def ring_disc_square(
+    x: Float[Tensor, "*grid"], y: Float[Tensor, "*grid"]
+) -> Bool[Tensor, "3 *grid"]:
+    """Return which points lie in a ring, in a disc and in a rounded square.
+
+    Three sets of one component each, apart from each other: the ring ½ < |p − (0, 1)| < 1,
+    the disc |p + (1.5, 1)| < 0.8 and the square (x − 1.4)⁴ + (y + 1.2)⁴ < 0.6⁴.
+
+    Args:
+        x: the first coordinate.
+        y: the second.
+
+    Returns:
+        One layer for each set.
+
+    >>> x, y = torch.tensor([0.0, 0.0]), torch.tensor([1.0, 1.75])  # the hole, the ring
+    >>> ring_disc_square(x, y).any(0).tolist()
+    [False, True]
+    """
+    ring = (torch.hypot(x, y - 1) - 0.75).abs() < 0.25
+    disc = torch.hypot(x + 1.5, y + 1) < 0.8
+    square = (x - 1.4) ** 4 + (y + 1.2) ** 4 < 0.6**4
+    return torch.stack((ring, disc, square))
+
+
 def cells_near(
     points: Float[Tensor, "k 2"],
     cells: tuple[Float[Tensor, "*grid"], Float[Tensor, "*grid"]],
@@ -138,7 +163,9 @@ def random_cells(size: int, generator: torch.Generator) -> Bool[Tensor, "p p"]:
     """
     if size < 9:
         raise OutOfDomain(f"a wavy outline needs 9 cells or more along a side, got {size}")
-    coarse = torch.randn(1, 1, 9, 9, generator=generator, device=generator.device).double()
+    # drawn in float32: the same shape whatever the default dtype is
+    like: Any = {"generator": generator, "device": generator.device, "dtype": torch.float32}
+    coarse = torch.randn(1, 1, 9, 9, **like).double()
     smooth = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic")
     return smooth[0, 0] > 0.3
 

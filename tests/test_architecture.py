@@ -20,7 +20,7 @@ PACKAGE = ROOT.name
 FLOORS = (
     {"errors"},
     {"params", "claims", "parameters"},
-    {"_search", "computing", "digits", "planes", "topology"},
+    {"_search", "computing", "digits", "matrix_cases", "planes", "topology"},
     {"groups"},
     {"layers", "approximate"},
     {"symmetry"},

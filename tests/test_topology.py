@@ -140,6 +140,27 @@ def test_cells_near_points_are_those_within_the_radius():
     assert topology.count_grid_components(expected) == 2
 
 
+def test_the_ring_the_disc_and_the_square_are_one_piece_each_and_apart():
+    x, y = topology.plane_cells(120)
+    layers = topology.ring_disc_square(x, y)
+    assert [topology.count_grid_components(a) for a in layers] == [1, 1, 1]
+    assert topology.count_grid_components(layers.any(0)) == 3
+    area = layers.double().mean((1, 2)) * 36
+    # π(1 − ¼), 0.64π, and that of |u|⁴ + |v|⁴ < 0.6⁴: 0.36 · Γ(¼)²/(2√π)
+    assert area.tolist() == pytest.approx([2.356, 2.011, 1.335], abs=0.05)
+    centres = [(a * z).sum().div(a.sum()).item() for a in layers for z in (x, y)]
+    assert centres == pytest.approx([0, 1, -1.5, -1, 1.4, -1.2], abs=0.02)
+
+
+def test_random_cells_do_not_depend_on_the_default_dtype():
+    before, drawn = torch.get_default_dtype(), []
+    for kind in (torch.float32, torch.float64):
+        torch.set_default_dtype(kind)
+        drawn.append(topology.random_cells(30, rng(5)))
+    torch.set_default_dtype(before)
+    assert drawn[0].equal(drawn[1])
+
+
 def test_random_cells_are_the_same_shape_on_finer_grids():
     coarse, fine = (topology.random_cells(n, rng(3)) for n in (60, 120))
     agree = (coarse == fine[::2, ::2]).double().mean()

@@ -42,6 +42,7 @@ UNITS = {
     "topology": "Cells of a grid",
     "planes": "Planes of parameter space",
     "digits": "Data",
+    "matrix_cases": "Matrices of Chapter 3",
     "cases": "Random cases of Chapter 6",
     "sweeps": "Sweeps of a slider",
     "uses": "Experiments of Chapter 7",
