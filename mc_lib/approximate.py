@@ -15,6 +15,7 @@ from torch import Tensor
 from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, ShapeMismatch
 from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.params import require_tensors, tolerance
+from mc_lib.shapes import broadcast_shapes
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,6 @@ def _require_fit(g: Tensor, U: Tensor, V: Tensor, X: Tensor) -> tuple[int, ...]:
             f"g (..., h, h), U (..., m, h), V (..., h, n) and X (n, k) do not fit: got {shapes}"
         )
     try:
-        return tuple(torch.broadcast_shapes(g.shape[:-2], U.shape[:-2], V.shape[:-2]))
-    except RuntimeError:
+        return tuple(broadcast_shapes(g.shape[:-2], U.shape[:-2], V.shape[:-2]))
+    except ValueError:
         raise ShapeMismatch(f"the batch dimensions do not broadcast: got {shapes}") from None

@@ -12,7 +12,7 @@ from mc_lib.curves import Curve, PolygonalChain, QuadraticBezier
 from mc_lib.errors import NotFinite, OutOfDomain
 from mc_lib.networks.base import Network, Weights
 from mc_lib.params import from_vector, lerp, require_same_tree, to_vector
-from mc_lib.training import progress
+from mc_lib.training import descent, progress
 
 
 @dataclass(frozen=True)
@@ -209,16 +209,14 @@ def _train(
     generator: torch.Generator,
 ) -> TrainedPath:
     bends = start.clone().requires_grad_()
-    optimizer = torch.optim.SGD([bends], lr=how.rate, momentum=how.momentum)
+    descend = descent([bends], how.rate, how.momentum)
     losses: list[Tensor] = []
     for part in _parts(net, how, generator, "the curve"):
         t = torch.rand(1, generator=generator, dtype=bends.dtype, device=generator.device)
         curve = build([from_vector(b, u) for b in bends])
         loss = part.loss(curve(t)).mean()
         losses.append(_finite(loss.detach(), len(losses), how.rate))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(loss)
     found = build([from_vector(b, u) for b in bends.detach()])
     return TrainedPath(found, torch.stack(losses), how.steps)
 
@@ -231,7 +229,8 @@ def _require_ends(net: Network, u: Weights, v: Weights) -> None:
 
 def _between(u: Weights, v: Weights, n: int) -> Tensor:
     """Return n points at equal distances inside the segment, as rows."""
-    return to_vector(lerp(u, v, torch.linspace(0, 1, n + 2, dtype=u[0].dtype)[1:-1]), 1)
+    t = torch.linspace(0, 1, n + 2, dtype=u[0].dtype, device=u[0].device)
+    return to_vector(lerp(u, v, t[1:-1]), 1)
 
 
 def _parts(net: Network, how: Descent, generator: torch.Generator, what: str) -> Iterator[Network]:

@@ -19,6 +19,7 @@ from mc_lib.groups.base import Element
 from mc_lib.groups.product import ProductGroup
 from mc_lib.layers import Axes, Axis, Fixed, Into, Layer, OutOf
 from mc_lib.params import Point, require_point, require_tensors
+from mc_lib.shapes import broadcast_shapes
 
 Factor = Callable[[Into | OutOf, Tensor], Tensor]
 
@@ -203,8 +204,8 @@ class Symmetry:
         for key, axes in tables.items():
             self._require_fit(key, axes, named[key])
         try:
-            batch = torch.broadcast_shapes(*batches)
-        except RuntimeError:
+            batch = broadcast_shapes(*batches)
+        except ValueError:
             raise ShapeMismatch(f"batches {sorted(set(batches))} do not broadcast") from None
         moved = {}
         for key, axes in tables.items():  # a weight that meets no layer takes the batch too

@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.optim.sgd import sgd
 from tqdm import tqdm
 
 from mc_lib.claims import RECORDS
@@ -78,18 +79,57 @@ def train(
     net.require_weights(w)
     _require_settings(net, steps, rate, momentum, batch, generator)
     w = tuple(x.detach().clone().requires_grad_() for x in w)
-    optimizer = torch.optim.SGD(w, lr=rate, momentum=momentum)
+    descend = descent(w, rate, momentum)
     losses: list[Tensor] = []
     for part in progress(_parts(net, steps, batch, generator), "training", steps):
         loss = _loss(part, w, len(losses), rate)
         if loss.max() <= target:
             break
         losses.append(loss.detach())
-        optimizer.zero_grad()
-        loss.sum().backward()
-        optimizer.step()
+        descend(loss.sum())
     w = tuple(x.detach() for x in w)
     return Training(w, torch.stack([*losses, _loss(net, w, len(losses), rate)]))
+
+
+def descent(w: Sequence[Tensor], rate: float, momentum: float) -> Callable[[Tensor], None]:
+    """Return one step of gradient descent with momentum: v ← μv + ∇L, w ← w − ηv.
+
+    The step is that of `torch.optim.SGD`, to the last bit; building that class imports
+    torch's compiler, which takes longer than the training of a small network.
+
+    Args:
+        w: the weights, which require a gradient; each step changes them in place.
+        rate: η.
+        momentum: μ.
+
+    Returns:
+        A function of a loss, a single number that was computed from w.
+
+    >>> x = torch.tensor([3.0], requires_grad=True)
+    >>> descent([x], rate=0.5, momentum=0.0)(x.square().sum() / 2)
+    >>> x
+    tensor([1.5000], requires_grad=True)
+    """
+    points = list(w)
+    speeds: list[Tensor | None] = [None for _ in w]
+
+    def step(loss: Tensor) -> None:
+        slopes = torch.autograd.grad(loss, points, materialize_grads=True)
+        with torch.no_grad():
+            sgd(
+                points,
+                list(slopes),
+                speeds,
+                foreach=False,
+                weight_decay=0.0,
+                momentum=momentum,
+                lr=rate,
+                dampening=0.0,
+                nesterov=False,
+                maximize=False,
+            )
+
+    return step
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:

@@ -19,7 +19,7 @@ PACKAGE = ROOT.name
 # A file imports from lower floors only; the files of a package are one unit, without cycles.
 FLOORS = (
     {"errors"},
-    {"params", "claims", "parameters"},
+    {"params", "claims", "parameters", "shapes"},
     {"_search", "computing", "digits", "matrix_cases", "planes", "topology"},
     {"groups"},
     {"layers", "approximate"},

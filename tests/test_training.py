@@ -218,3 +218,21 @@ def test_an_impossible_gain_is_refused(net, generator, gain):
 def test_an_empty_subset_is_refused(net):
     with pytest.raises(mc.ShapeMismatch, match="have a row and a column or more"):
         net.subset(torch.tensor([], dtype=torch.long))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_step_of_descent_is_torchs_own_to_the_last_bit(dtype, momentum, generator):
+    start = [torch.randn(*size, generator=generator, dtype=dtype) for size in ((3, 2), (2,))]
+    ours, theirs = ([x.clone().requires_grad_() for x in start] for _ in range(2))
+    descend = training.descent(ours, 0.1, momentum)
+    reference = torch.optim.SGD(theirs, lr=0.1, momentum=momentum)
+    for _ in range(4):
+        for x, step in ((ours, descend), (theirs, None)):
+            loss = (x[0].cos().sum() + (x[0] @ x[1]).square()).sum()
+            if step is not None:
+                step(loss)
+            else:
+                reference.zero_grad()
+                loss.backward()
+                reference.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))

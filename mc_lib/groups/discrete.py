@@ -12,6 +12,7 @@ from mc_lib.errors import DtypeMismatch, NotConnected, OutOfDomain
 from mc_lib.groups.base import Group
 from mc_lib.groups.path import GroupPath, spread_times
 from mc_lib.groups.refusal import first_fault
+from mc_lib.shapes import broadcast_shapes
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +195,7 @@ def index_rows(x: Float[Tensor, "*#batch n r"], p: Int[Tensor, "*#batch n"]) -> 
     """
     if p.ndim == 1:
         return x.index_select(-2, p)
-    batch = torch.broadcast_shapes(x.shape[:-2], p.shape[:-1])
+    batch = broadcast_shapes(x.shape[:-2], p.shape[:-1])
     rows = p.unsqueeze(-1).expand(*batch, *x.shape[-2:])
     return x.expand(*batch, *x.shape[-2:]).gather(-2, rows)
 

@@ -18,6 +18,7 @@ from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.minima.fibre import in_random_position, random_in_fibre
 from mc_lib.minima.zero_loss import attainable_map, require_minimum
 from mc_lib.networks import DeepLinear, Weights, partial_products
+from mc_lib.shapes import broadcast_shapes
 
 
 def count_components(net: DeepLinear) -> int:
@@ -90,7 +91,7 @@ def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
     for i, sign in zip(signed_layers(net), signs, strict=True):
         if (sign == 0).any():
             raise RankDeficient(f"W_{i} ⋯ W_1 is singular within rounding: det has no sign")
-    batch = torch.broadcast_shapes(*(x.shape[:-2] for x in w))
+    batch = broadcast_shapes(*(x.shape[:-2] for x in w))
     if not signs:
         return torch.ones(*batch, 0, dtype=torch.int64, device=net.X.device)
     return torch.stack([s.expand(batch) for s in signs], dim=-1).to(torch.int64)

@@ -17,6 +17,7 @@ from mc_lib.minima import linear
 from mc_lib.minima.fibre import in_random_position, random_in_fibre
 from mc_lib.minima.zero_loss import attainable_map, require_minimum
 from mc_lib.networks import DeepLinear, ResidualLinear, Weights
+from mc_lib.shapes import broadcast_shapes
 
 
 def count_components(net: ResidualLinear) -> int:
@@ -81,7 +82,7 @@ def component(net: ResidualLinear, w: Weights) -> Int[Tensor, "*batch b"]:
     z = torch.zeros_like(s)
     if is_scalar(net):
         z = torch.where(s < 0, w[0][..., 0, 0].sign(), z)
-    batch = torch.broadcast_shapes(*(x.shape[:-2] for x in w))
+    batch = broadcast_shapes(*(x.shape[:-2] for x in w))
     return torch.stack([s.expand(batch), z.expand(batch)], dim=-1).to(torch.int64)
 
 

@@ -13,6 +13,7 @@ from mc_lib.errors import NotInGroup, OutOfDomain, ShapeMismatch
 from mc_lib.minima.zero_loss import attainable_map, require_minimum
 from mc_lib.networks import ResidualLinear, Weights
 from mc_lib.params import require_tensors
+from mc_lib.shapes import broadcast_shapes
 
 
 def residual_from_group(
@@ -50,7 +51,7 @@ def residual_from_group(
     f = shifted(net, g2, alpha)
     if (g1 == 0).any() or (f == 0).any():
         raise NotInGroup("the chart needs g_1 ≠ 0 and f(g_2) ≠ 0; one of them vanishes")
-    batch = torch.broadcast_shapes(g1.shape, g2.shape)
+    batch = broadcast_shapes(g1.shape, g2.shape)
     w = (g1, g2 * (alpha - net.epsilon) / g1, net.Y / f)
     return tuple(x.expand(batch) for x in w)
 
@@ -139,7 +140,7 @@ def residual_piece(net: ResidualLinear, w: Weights) -> Int[Tensor, "*batch"]:
     block = net.block(w)[..., 0, 0]  # f(g_2)/X
     same = block > 0 if net.epsilon >= 0 else block < 0
     piece = torch.where(same, 1, 3) + (first < 0).to(torch.int64)
-    batch = torch.broadcast_shapes(*(x.shape[:-2] for x in w))
+    batch = broadcast_shapes(*(x.shape[:-2] for x in w))
     return torch.where(first == 0, 0, piece).expand(batch)
 
 

@@ -15,6 +15,7 @@ from mc_lib.minima.fibre import random_in_fibre
 from mc_lib.minima.zero_loss import require_minimum
 from mc_lib.networks import TwoLayer, Weights
 from mc_lib.params import tolerance
+from mc_lib.shapes import broadcast_shapes
 
 
 def count_components(net: TwoLayer) -> int:
@@ -69,7 +70,7 @@ def component(net: TwoLayer, w: Weights) -> Int[Tensor, "*batch 0"]:
     count_components(net)
     require_minimum(net, w)
     require_full_rank(net, w[0])
-    batch = torch.broadcast_shapes(*(x.shape[:-2] for x in w))
+    batch = broadcast_shapes(*(x.shape[:-2] for x in w))
     return torch.ones(*batch, 0, dtype=torch.int64, device=net.X.device)
 
 

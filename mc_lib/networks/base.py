@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mc_lib.errors import OutOfDomain, RankDeficient, ShapeMismatch
 from mc_lib.params import require_tensors, tolerance
+from mc_lib.shapes import broadcast_shapes
 from mc_lib.symmetry import Symmetry
 
 Weights = tuple[Tensor, ...]
@@ -186,8 +187,8 @@ class Network(ABC):
         ):
             raise ShapeMismatch(f"expected a tuple of weights of shapes {want}, got {got}")
         try:
-            torch.broadcast_shapes(*(s[: len(s) - r] for s, r in zip(got, ranks, strict=True)))
-        except RuntimeError:
+            broadcast_shapes(*(s[: len(s) - r] for s, r in zip(got, ranks, strict=True)))
+        except ValueError:
             raise ShapeMismatch(f"the batch dimensions of {got} do not broadcast") from None
 
 
