@@ -39,13 +39,14 @@ test-long: environment
 	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=all MC_LIB_HYPOTHESIS=long $(RUN) pytest -n auto \
 	  --dist worksteal -m hypothesis tests
 
-# one chapter with other parameters: make chapter CHAPTER=04-connected-components SET="seed=1"
+# one chapter with other parameters: make chapter CH=06 SET="seed=3 networks=20"
 chapter: environment
-	@$(RUN) book.pipeline.execute --profile $(PROFILE) "$(CHAPTER)" "_build/runs/$(CHAPTER)" $(SET)
+	@mkdir -p _build/runs
+	@$(RUN) book.pipeline.execute --profile $(PROFILE) "$(CH)" _build/runs $(SET)
 
 # execute all chapters with the paper's settings and commit what they show
 chapters: environment
-	@$(RUN) book.pipeline.build --profile paper
+	@$(RUN) book.pipeline.build --chapters
 	@$(RUN) book.pipeline.adopt
 
 # against scipy and geomstats, in an environment of its own

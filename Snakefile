@@ -36,6 +36,11 @@ rule book:
         "{sys.executable} -m book.pipeline.publish"
 
 
+rule chapters:
+    input:
+        expand("_build/chapters/{chapter}.ipynb", chapter=CHAPTERS),
+
+
 rule chapter:
     input:
         notebook="book/{chapter}.ipynb",
@@ -47,6 +52,10 @@ rule chapter:
         records=directory("_build/chapters/{chapter}.records"),
     params:
         values=lambda wildcards: SETTINGS.get(wildcards.chapter, {}),
+    resources:
+        mem_mb=lambda wildcards: profiles.memory(
+            CHAPTERS[wildcards.chapter], SETTINGS.get(wildcards.chapter, {})
+        ),
     wildcard_constraints:
         chapter="[^/]+",
     shell:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from book.pipeline import compare, environment, execute, profiles, publish
-from mc_lib import ParameterError
+from mc_lib import ParameterError, claims
 
 CHAPTER = "04-connected-components"
 
@@ -103,22 +103,65 @@ def test_a_chapter_is_executed_with_its_records(book):
 
 
 def test_a_chapter_that_raises_leaves_no_result(book):
-    from papermill import PapermillExecutionError
-
     write_chapter(book, "seed = 0", "raise RuntimeError('broken')")
     out = book / "out" / "tiny"
     out.parent.mkdir()
     out.with_suffix(".ipynb").write_text("an older result")
-    with pytest.raises(PapermillExecutionError, match="broken"):
+    with pytest.raises(execute.ChapterFailed, match="RuntimeError: broken"):
         execute.execute(book / "book" / "01-tiny.ipynb", out, {})
     assert [p.name for p in out.parent.iterdir()] == ["tiny.failed.ipynb"]
     assert "MC_LIB_RECORDS" not in os.environ
+
+
+def test_the_pipeline_and_the_library_name_the_same_folder_of_records():
+    assert execute.RECORDS == claims.RECORDS
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"), [("06", "06-curves"), ("06b", "06b-curvature"), ("06-curves", "06-curves")]
+)
+def test_a_chapter_is_found_by_name_and_by_number(name, stem):
+    assert profiles.find(name).stem == stem
+
+
+@pytest.mark.parametrize("name", ["6", "curves", "", "06c"])
+def test_an_unknown_chapter_is_refused_and_the_known_ones_named(name):
+    with pytest.raises(ParameterError, match="unknown chapter .*; there are 01-introduction"):
+        profiles.find(name)
+
+
+def test_a_value_out_of_range_is_refused_before_the_run(book):
+    body = 'scale = mc.number("scale", scale, at_least=0.5, at_most=2)'
+    write_chapter(book, "scale = 1.0", body)
+    notebook = book / "book" / "01-tiny.ipynb"
+    profiles.require(notebook, {"scale": 2})
+    with pytest.raises(ParameterError, match=r"01-tiny: scale = 3.0: expected at least 0.5 and"):
+        profiles.require(notebook, {"scale": 3.0})
+
+
+def test_the_memory_of_a_setting_is_estimated_and_too_much_is_refused(book, monkeypatch):
+    listed = book / "memory.yml"
+    listed.write_text("01-tiny: 100 + 2 * max(sizes) * len(name)")
+    notebook = book / "book" / "01-tiny.ipynb"
+    assert profiles.memory(notebook, {"sizes": [3, 50], "name": "ab"}, listed) == 300
+    monkeypatch.setattr(profiles, "MEMORY", listed)
+    profiles.require_memory(notebook, {"sizes": [1]})
+    with pytest.raises(ParameterError, match=r"need about 2000000100 MB and \d+ MB are free"):
+        profiles.require_memory(notebook, {"sizes": [10**9]})
+
+
+@pytest.mark.parametrize("name", ["quick", "paper", "large"])
+def test_every_profile_is_valid_and_its_memory_is_known(name):
+    settings = profiles.profile(name)
+    for chapter, notebook in profiles.chapters().items():
+        assert 300 < profiles.memory(notebook, settings.get(chapter, {})) < 100_000
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["05-none", "out"], "error: unknown chapter '05-none'; there are 01-intro"),
+        (["04", "out", "grid=1"], "error: 04-connected-components: grid = 1: expected at least 2"),
         ([CHAPTER, "out", "sede=1"], "error: 04-connected-components: unknown parameter 'sede'"),
         ([CHAPTER, "out", "seed=false"], "expected int, such as 0, got bool"),
         ([CHAPTER, "out", "--profile", "huge"], "error: unknown profile 'huge'"),

@@ -1,16 +1,15 @@
 """Build the whole book through Snakemake and say in one line what to open.
 
-python -m book.pipeline.build [--profile NAME] [--cores N]
+python -m book.pipeline.build [--profile NAME] [--cores N] [--chapters]
 """
 
 import argparse
 import os
-import subprocess
 import sys
-from pathlib import Path
 
-from book.pipeline import profiles
-from mc_lib import McLibError
+import psutil
+
+from book.pipeline import engine, profiles
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,26 +17,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="book.pipeline.build")
     parser.add_argument("--profile", default="paper", help="the file params/PROFILE.yaml")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--chapters", action="store_true", help="execute them and stop there")
     options = parser.parse_args(arguments)
     try:
-        profiles.profile(options.profile)
-    except McLibError as error:
+        settings = profiles.profile(options.profile)
+        for name, notebook in profiles.chapters().items():
+            profiles.require_memory(notebook, settings.get(name, {}))
+        status = engine.run(
+            [
+                *(["chapters"] if options.chapters else []),
+                f"--cores={options.cores}",
+                f"--resources=mem_mb={psutil.virtual_memory().available >> 20}",
+                "--config",
+                f"profile={options.profile}",
+            ]
+        )
+    except (ValueError, engine.Busy) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    snakemake = Path(sys.executable).with_name("snakemake")
-    command = [
-        snakemake,
-        "--cores",
-        str(options.cores),
-        "--quiet",
-        "all",
-        "--rerun-incomplete",
-    ]
-    command += ["--config", f"profile={options.profile}"]
-    status = subprocess.run(command, cwd=profiles.ROOT, check=False).returncode
-    if status == 0:
-        page = profiles.ROOT / "_build" / "html" / "index.html"
-        print(f"book: open {page.relative_to(profiles.ROOT)} (figures: _build/figures)")
+    if status == 0 and not options.chapters:
+        print("book: open _build/html/index.html (figures: _build/figures)")
     return status
 
 

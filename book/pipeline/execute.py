@@ -1,8 +1,12 @@
 """Execute one chapter with papermill: the notebook and its records, or nothing.
 
-    python -m book.pipeline.execute CHAPTER OUT [--profile NAME] [parameter=value ...]
+    python -m book.pipeline.execute CHAPTER OUT [--profile NAME] [--timeout SECONDS] [name=value]
 
 writes OUT.ipynb and the folder OUT.records with the chapter's claims and figures.
+
+A run works in a folder of its own beside OUT and moves its results there at the end, so that
+nothing unfinished is ever found under OUT. A run that fails leaves OUT.failed.ipynb, up to and
+with the cell that failed.
 """
 
 import argparse
@@ -16,54 +20,133 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 
 from book.pipeline import made, profiles
-from mc_lib import McLibError, ParameterError
-from mc_lib.claims import RECORDS
+
+RECORDS = "MC_LIB_RECORDS"  # as in mc_lib.claims, whose import takes seconds
+SCRATCH = ".running-"
+LONGEST = 3600  # seconds for one cell, unless a command says otherwise
 
 
-def execute(notebook: Path, out: Path, values: dict[str, Any]) -> None:
-    """Run `notebook` with the given parameters and put the result at `out`, whole or not at all."""
-    import papermill  # slow to import, and not needed to refuse a parameter
+class ChapterFailed(Exception):
+    """A chapter stopped before its end; the message names chapter, cell and parameters."""
 
+
+def execute(
+    notebook: Path,
+    out: Path,
+    values: dict[str, Any],
+    timeout: int = LONGEST,
+    *,
+    progress: bool = False,
+) -> None:
+    """Run `notebook` with the given parameters and put the result at `out`, whole or not at all.
+
+    Raises:
+        ChapterFailed: a cell raised or ran longer than `timeout` seconds, its kernel died, or
+            the results could not be written.
+    """
     started = time.monotonic()
     target, records = out.with_suffix(".ipynb"), out.with_suffix(".records")
-    for old in (target, records):
+    failed = out.with_suffix(".failed.ipynb")
+    for old in (target, records, failed, *_abandoned(out)):
         _remove(old)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".running-") as scratch:
-        draft, draft_records = (
-            Path(scratch) / target.name,
-            Path(scratch) / records.name,
+    draft = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f"{SCRATCH}{out.name}-{os.getpid()}-"
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=prefix) as scratch:
+            draft, draft_records = Path(scratch) / target.name, Path(scratch) / records.name
+            draft_records.mkdir()
+            try:
+                _papermill(notebook, draft, draft_records, values, timeout, progress)
+                _write_run(draft, draft_records, notebook, values, started)
+            except Exception:
+                if draft.exists():
+                    draft.replace(failed)
+                raise
+            draft_records.replace(records)
+            draft.replace(target)
+    except Exception as error:
+        raise ChapterFailed(_message(notebook, values, failed, error)) from error
+
+
+def _papermill(
+    notebook: Path,
+    draft: Path,
+    records: Path,
+    values: dict[str, Any],
+    timeout: int,
+    progress: bool,
+) -> None:
+    import papermill  # slow to import, and not needed to refuse a parameter
+
+    os.environ[RECORDS] = str(records.resolve())  # the kernel runs elsewhere
+    try:
+        papermill.execute_notebook(
+            notebook,
+            draft,
+            values,
+            kernel_name="python3",
+            cwd=notebook.parent,
+            progress_bar={"leave": False} if progress else False,
+            log_output=False,
+            execution_timeout=timeout,
+            extra_arguments=["--IPKernelApp.log_level=50"],
         )
-        draft_records.mkdir()
-        os.environ[RECORDS] = str(draft_records.resolve())  # the kernel runs elsewhere
-        try:
-            papermill.execute_notebook(
-                notebook,
-                draft,
-                values,
-                kernel_name="python3",
-                cwd=notebook.parent,
-                progress_bar=False,
-                log_output=False,
-                extra_arguments=["--IPKernelApp.log_level=50"],
-            )
-        except papermill.PapermillExecutionError:
-            failed = out.with_suffix(".failed.ipynb")
-            draft.replace(failed)
-            raise
-        finally:
-            del os.environ[RECORDS]
-        run = made.record(
-            nbformat.read(draft, as_version=4),
-            profiles.defaults(notebook) | values,
-            time.monotonic() - started,
-        )
-        (draft_records / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
-        draft_records.replace(records)
-        draft.replace(target)
-    _remove(out.with_suffix(".failed.ipynb"))
+    finally:
+        del os.environ[RECORDS]
+
+
+def _write_run(
+    draft: Path, records: Path, notebook: Path, values: dict[str, Any], started: float
+) -> None:
+    run = made.record(
+        nbformat.read(draft, as_version=4),
+        profiles.defaults(notebook) | values,
+        time.monotonic() - started,
+    )
+    (records / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
+
+
+def _message(notebook: Path, values: dict[str, Any], failed: Path, error: Exception) -> str:
+    """Say in one line which chapter failed, in which cell, with which parameters, and why."""
+    settings = ", ".join(f"{name} = {value!r}" for name, value in values.items())
+    where = f"chapter {notebook.stem}{_cell(failed)} ({settings or 'default parameters'})"
+    look = f" (see {failed})" if failed.exists() else ""
+    return f"{where}: {_reason(error)}{look}"
+
+
+def _cell(draft: Path) -> str:
+    """Return the number of the cell begun last, as the notebook shows it, if there is one.
+
+    papermill marks a cell that ran out of time, and all that follow it, as completed.
+    """
+    try:
+        cells = nbformat.read(draft, as_version=4).cells
+    except (OSError, ValueError):  # none was written, or the disk was full half-way
+        return ""
+    code = [cell.metadata.get("papermill", {}) for cell in cells if cell.cell_type == "code"]
+    begun = sum(bool(record.get("start_time")) for record in code)
+    return f", cell {begun}" if begun else ""
+
+
+def _reason(error: Exception) -> str:
+    kind = type(error).__name__  # of nbclient, which is slow to import
+    if kind == "PapermillExecutionError":
+        return f"{error.ename}: {error.evalue}".splitlines()[0]  # type: ignore[attr-defined]
+    if kind == "DeadKernelError":
+        return "its process was killed, by a signal or for want of memory"
+    if kind == "CellTimeoutError":
+        return "the cell ran longer than it may (--timeout)"
+    return f"{kind}: {error}".splitlines()[0]
+
+
+def _abandoned(out: Path) -> list[Path]:
+    """Return the folders of runs of this chapter that were killed."""
+    found = out.parent.glob(f"{SCRATCH}{out.name}-*")
+    return [path for path in found if not psutil.pid_exists(int(path.name.split("-")[-2]))]
 
 
 def _remove(path: Path) -> None:
@@ -76,41 +159,32 @@ def _remove(path: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Execute the chapter named on the command line and return the exit status."""
     parser = argparse.ArgumentParser(prog="book.pipeline.execute")
-    parser.add_argument("chapter", help="its name, such as 04-connected-components")
-    parser.add_argument("out", type=Path, help="where the results go, without a suffix")
+    parser.add_argument("chapter", help="its name, such as 04-connected-components, or its number")
+    parser.add_argument("out", type=Path, help="the folder for the results, or their name in it")
     parser.add_argument("--profile", default="paper", help="the file params/PROFILE.yaml")
+    parser.add_argument("--timeout", type=int, default=LONGEST, help="seconds for one cell")
     parser.add_argument("values", nargs="*", metavar="parameter=value")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     started = time.monotonic()
     try:
-        known = profiles.chapters()
-        if options.chapter not in known:
-            raise ParameterError(
-                f"unknown chapter {options.chapter!r}; there are {', '.join(known)}"
-            )
-        notebook = known[options.chapter]
-        overrides = profiles.parse(options.values)
-        profiles.require(notebook, overrides)
-        values = {
-            **profiles.profile(options.profile).get(options.chapter, {}),
-            **overrides,
-        }
-    except McLibError as error:
+        notebook = profiles.find(options.chapter)
+        settings = profiles.profile(options.profile).get(notebook.stem, {})
+        values = settings | profiles.parse(options.values)
+        profiles.require(notebook, values)
+        profiles.require_memory(notebook, values)
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    import papermill
-
+    out = options.out / notebook.stem if options.out.is_dir() else options.out
     try:
-        execute(notebook, options.out, values)
-    except papermill.PapermillExecutionError as error:
-        reason = f"{error.ename}: {error.evalue}".splitlines()[0]
-        print(
-            f"error: chapter {options.chapter}, cell {error.exec_count}: {reason} "
-            f"(see {options.out.with_suffix('.failed.ipynb')})",
-            file=sys.stderr,
-        )
+        execute(notebook, out, values, options.timeout, progress=sys.stderr.isatty())
+    except ChapterFailed as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{options.chapter}: executed in {time.monotonic() - started:.0f} s")
+    print(
+        f"{notebook.stem}: executed in {time.monotonic() - started:.0f} s; "
+        f"{out.with_suffix('.ipynb')}, figures in {out.with_suffix('.records') / 'figures'}"
+    )
     return 0
 
 

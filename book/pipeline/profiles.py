@@ -1,15 +1,21 @@
-"""Chapters and their parameters: what there is, what a profile sets, what is refused."""
+"""Chapters and their parameters: what there is, what a profile sets, what is refused.
+
+The library is imported only where it is needed: it takes seconds, in every run.
+"""
 
 import ast
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 import yaml
 
-from mc_lib import ParameterError
-
 ROOT = Path(__file__).resolve().parents[2]
+MEMORY = Path(__file__).with_name("memory.yml")
+CASTS = ("integer", "integers", "number", "numbers")
 
 
 def chapters(root: Path = ROOT) -> dict[str, Path]:
@@ -17,6 +23,15 @@ def chapters(root: Path = ROOT) -> dict[str, Path]:
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     notebooks = [root / f"{file}.ipynb" for file in _files(toc)]
     return {path.stem: path for path in notebooks if path.exists()}
+
+
+def find(name: str, root: Path = ROOT) -> Path:
+    """Return the notebook of a chapter, by its name or by its number, such as 06 or 06b."""
+    known = chapters(root)
+    for stem, path in known.items():
+        if name in (stem, stem.partition("-")[0]):
+            return path
+    raise _refusal(f"unknown chapter {name!r}; there are {', '.join(known)}")
 
 
 def _files(entry: Any) -> list[str]:
@@ -37,13 +52,11 @@ def defaults(notebook: Path) -> dict[str, Any]:
     cells = nbformat.read(notebook, as_version=4).cells
     tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
-        raise ParameterError(f"{notebook.name}: {len(tagged)} cells tagged parameters, not 1")
+        raise _refusal(f"{notebook.name}: {len(tagged)} cells tagged parameters, not 1")
     found = {}
     for node in ast.parse(tagged[0].source).body:
         if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
-            raise ParameterError(
-                f"{notebook.name}: the parameters cell holds more than name = value"
-            )
+            raise _refusal(f"{notebook.name}: the parameters cell holds more than name = value")
         found[node.targets[0].id] = ast.literal_eval(node.value)
     return found
 
@@ -53,17 +66,17 @@ def profile(name: str, root: Path = ROOT) -> dict[str, dict[str, Any]]:
     path = root / "params" / f"{name}.yaml"
     if not path.exists():
         known = sorted(p.stem for p in (root / "params").glob("*.yaml"))
-        raise ParameterError(f"unknown profile {name!r}; there are {', '.join(known)}")
+        raise _refusal(f"unknown profile {name!r}; there are {', '.join(known)}")
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        raise ParameterError(f"params/{name}.yaml is not valid YAML: {error}") from None
+        raise _refusal(f"params/{name}.yaml is not valid YAML: {error}") from None
     if not isinstance(settings, dict) or not all(isinstance(v, dict) for v in settings.values()):
-        raise ParameterError(f"params/{name}.yaml: expected chapter: {{parameter: value}}")
+        raise _refusal(f"params/{name}.yaml: expected chapter: {{parameter: value}}")
     known_chapters = chapters(root)
     for chapter, values in settings.items():
         if chapter not in known_chapters:
-            raise ParameterError(
+            raise _refusal(
                 f"params/{name}.yaml: unknown chapter {chapter!r}; there are "
                 f"{', '.join(known_chapters)}"
             )
@@ -72,23 +85,76 @@ def profile(name: str, root: Path = ROOT) -> dict[str, dict[str, Any]]:
 
 
 def require(notebook: Path, values: dict[str, Any]) -> None:
-    """Refuse values that the chapter has no parameter for, or of another type.
+    """Refuse values that the chapter has no parameter for, of another type, or out of range.
 
     papermill alone would warn, run the chapter with its defaults, and exit 0.
     """
-    known = defaults(notebook)
+    if not values:
+        return
+    known, allowed = defaults(notebook), casts(notebook)
     for name, value in values.items():
         if name not in known:
-            raise ParameterError(
+            raise _refusal(
                 f"{notebook.stem}: unknown parameter {name!r}; it has {', '.join(known)}"
             )
         want, got = type(known[name]), type(value)
         if got is not want and not (want is float and got is int):
             hint = "; in YAML write 1.0e-3, not 1e-3" if want is float and got is str else ""
-            raise ParameterError(
+            raise _refusal(
                 f"{notebook.stem}: {name} = {value!r}: expected {want.__name__}, "
                 f"such as {known[name]!r}, got {got.__name__}{hint}"
             )
+        try:
+            allowed.get(name, lambda value: value)(value)
+        except ValueError as error:  # a ParameterError is one
+            raise _refusal(f"{notebook.stem}: {error}") from None
+
+
+def casts(notebook: Path) -> dict[str, Callable[[Any], Any]]:
+    """Return how the chapter casts its parameters, so that a range is refused before a run.
+
+    They are the calls such as `mc.integer("seed", seed, at_least=0)` in its cells.
+    """
+    from mc_lib import parameters
+
+    cells = nbformat.read(notebook, as_version=4).cells
+    code = [ast.parse(cell.source) for cell in cells if cell.cell_type == "code"]
+    found = {}
+    for call in (node for tree in code for node in ast.walk(tree)):
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+            continue
+        if call.func.attr not in CASTS or len(call.args) != 2:
+            continue
+        name = getattr(call.args[0], "value", None)
+        if name == getattr(call.args[1], "id", ""):  # the parameter itself, not one of its entries
+            limits = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
+            found[name] = partial(getattr(parameters, call.func.attr), name, **limits)
+    return found
+
+
+def memory(notebook: Path, values: dict[str, Any], listed: Path = MEMORY) -> int:
+    """Return about how many megabytes a run of the chapter needs, from memory.yml."""
+    formulas = yaml.safe_load(listed.read_text(encoding="utf-8"))
+    known = defaults(notebook) | values
+    names = {"max": max, "min": min, "len": len, "sum": sum, **known}
+    return int(eval(str(formulas[notebook.stem]), {"__builtins__": {}}, names))
+
+
+def require_memory(notebook: Path, values: dict[str, Any]) -> None:
+    """Refuse a setting that needs more memory than the machine has free."""
+    needed, free = memory(notebook, values, MEMORY), psutil.virtual_memory().available >> 20
+    if needed > free:
+        formula = yaml.safe_load(MEMORY.read_text(encoding="utf-8"))[notebook.stem]
+        raise _refusal(
+            f"{notebook.stem}: these parameters need about {needed} MB and {free} MB are free; "
+            f"in MB: {formula}"
+        )
+
+
+def _refusal(message: str) -> ValueError:
+    from mc_lib import ParameterError
+
+    return ParameterError(message)
 
 
 def parse(assignments: list[str]) -> dict[str, Any]:
@@ -97,9 +163,9 @@ def parse(assignments: list[str]) -> dict[str, Any]:
     for text in assignments:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise ParameterError(f"{text!r}: write parameter=value, such as seed=3")
+            raise _refusal(f"{text!r}: write parameter=value, such as seed=3")
         try:
             values[name] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise ParameterError(f"{text!r}: {value!r} is not a value") from None
+            raise _refusal(f"{text!r}: {value!r} is not a value") from None
     return values
