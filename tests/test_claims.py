@@ -25,6 +25,7 @@ def ledger(monkeypatch, tmp_path):
 @pytest.fixture(autouse=True)
 def outside_a_build(monkeypatch):
     monkeypatch.delenv("MC_LIB_RECORDS", raising=False)
+    monkeypatch.delenv("MC_LIB_CHECKS", raising=False)
 
 
 # -- what is printed -----------------------------------------------------------
@@ -200,3 +201,27 @@ def test_only_numbers_are_compared_by_size(measured, ledger):
     with pytest.raises(OutOfDomain, match=r"Thm 6.2: ≤ compares numbers, got "):
         check("Thm 6.2", "bound", measured, at_most=1.0)
     assert ledger() == []
+
+
+# -- a sweep sees all claims of a run --------------------------------------------
+def test_in_a_sweep_a_failed_claim_is_printed_and_recorded_and_does_not_raise(
+    monkeypatch, ledger, capsys
+):
+    monkeypatch.setenv("MC_LIB_CHECKS", "record")
+    check("Eq (3)", "error", 2.0, at_most=1.0)
+    check("Eq (3)", "error", float("nan"), at_most=1.0)
+    check("Eq (3)", "error", 0.5, at_most=1.0)
+    assert [line[0] for line in capsys.readouterr().out.splitlines()] == ["✗", "✗", "✓"]
+    assert [(entry["measured"], entry["holds"]) for entry in ledger()] == [
+        (2.0, False),
+        ("nan", False),
+        (0.5, True),
+    ]
+    assert [claim.holds for claim in claims_table().claims[-3:]] == [False, False, True]
+
+
+@pytest.mark.parametrize("value", ["", "raise", "RECORD", "1"])
+def test_no_other_value_silences_a_failed_claim(monkeypatch, value):
+    monkeypatch.setenv("MC_LIB_CHECKS", value)
+    with pytest.raises(CheckFailed):
+        check("Eq (3)", "error", 2.0, at_most=1.0)
