@@ -5,7 +5,7 @@ BIN = .venv/bin
 RUN = $(BIN)/python -m
 CHECK = _build/check
 
-.PHONY: book pdf test test-browser test-long chapter chapters bench bench-rebasin mutate lock clean environment
+.PHONY: book pdf test test-browser test-long chapter chapters bench bench-rebasin drift mutate lock clean environment
 
 book: environment
 	@$(RUN) book.pipeline.build --profile $(PROFILE)
@@ -68,6 +68,10 @@ _build/rebasin/ready: benchmarks/rebasin.lock pyproject.toml
 	@_build/rebasin/bin/pip install --quiet -r benchmarks/rebasin.lock
 	@_build/rebasin/bin/pip install --quiet --no-deps -e .
 	@touch $@
+
+# do figures or printed lines depend on threads or on the processor? (about half an hour)
+drift: environment
+	@$(RUN) book.pipeline.drift $(CH)
 
 # change the library line by line and count the changes that no test notices
 mutate: environment

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from book.pipeline import compare, environment, execute, profiles, publish
+from book.pipeline import compare, drift, environment, execute, profiles, publish
 from mc_lib import ParameterError, claims
 
 CHAPTER = "04-connected-components"
@@ -174,6 +176,39 @@ def test_a_wrong_command_stops_with_one_line(arguments, message, capsys, tmp_pat
     assert message in printed
     assert len(printed.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+DRAW = """
+import os, pathlib, numpy
+folder = pathlib.Path(os.environ["MC_LIB_RECORDS"]) / "figures"
+folder.mkdir()
+numpy.savez(folder / "figure-tiny.npz", x=VALUE)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "found"),
+    [
+        ("print('always')", "1.0", []),
+        ("print(threads)", "1.0", ["cell 2 prints otherwise"]),
+        ("print('always')", "1.0 + 1e-3 * threads", ["figure-tiny: x differs by up to 0.002"]),
+        ("1 / (threads - 2)", "1.0", [r"chapter 01-tiny, cell 3 \(threads = 2\): ZeroDivision"]),
+    ],
+)
+def test_what_depends_on_the_number_of_threads_is_found(book, monkeypatch, line, value, found):
+    monkeypatch.setattr(drift, "FOLDER", book / "drift")
+    monkeypatch.setattr(drift, "REFERENCE", book / "reference")
+    write_chapter(book, "threads = 1", line + DRAW.replace("VALUE", value.replace("threads", "0")))
+    notebook = book / "book" / "01-tiny.ipynb"
+    execute.execute(notebook, book / "committed", {})
+    shutil.copy(book / "committed.ipynb", notebook)
+    shutil.copytree(book / "committed.records" / "figures", book / "reference")
+    text = notebook.read_text().replace(value.replace("threads", "0"), value)
+    notebook.write_text(text)
+    lines = drift.drift(notebook, 2, "default")
+    assert len(lines) == len(found)
+    assert all(re.match(*pair) for pair in zip(found, lines, strict=True)), lines
+    assert drift.INSTRUCTIONS not in os.environ
 
 
 def save(folder, **figures):

@@ -3,8 +3,9 @@
     python -m book.pipeline.adopt
 
 The notebooks go to book/, without the traces of this machine and this run; the arrays of
-the figures go to book/reference, which later runs are compared with; the generated pages are
-written anew.
+the figures go to book/reference, which later runs are compared with, and each array that
+differs from the one it replaces is named with the difference; the generated pages are written
+anew.
 """
 
 import shutil
@@ -12,7 +13,7 @@ import sys
 
 import nbformat
 
-from book.pipeline import pages
+from book.pipeline import compare, pages
 from book.pipeline.profiles import ROOT, chapters
 
 CHAPTERS = ROOT / "_build" / "chapters"
@@ -38,9 +39,14 @@ def main() -> int:
     for name, target in chapters().items():
         executed = nbformat.read(CHAPTERS / f"{name}.ipynb", as_version=4)
         nbformat.write(without_traces(executed), target)
-        for arrays in (CHAPTERS / f"{name}.records" / "figures").glob("*.npz"):
-            shutil.copy(arrays, REFERENCE / arrays.name)
+        figures = CHAPTERS / f"{name}.records" / "figures"
         print(f"adopted {name}")
+        for line in compare.shared(figures, REFERENCE):
+            print(f"  changed: figure {line}")
+        for arrays in figures.glob("*.npz"):
+            if not (REFERENCE / arrays.name).exists():
+                print(f"  new: figure {arrays.stem}")
+            shutil.copy(arrays, REFERENCE / arrays.name)
     pages.write(CHAPTERS, ROOT / "book")
     return 0
 

@@ -15,9 +15,16 @@ RTOL, ATOL = 1e-6, 1e-9
 
 def differences(folder: Path, reference: Path) -> list[str]:
     """Return one line for each figure or array that is missing, new or different."""
-    new, old = ({p.stem: p for p in place.glob("*.npz")} for place in (folder, reference))
+    new, old = _figures(folder), _figures(reference)
     lines = [f"{name}: in {reference}, not drawn by this run" for name in sorted(old.keys() - new)]
     lines += [f"{name}: drawn, but not in {reference}" for name in sorted(new.keys() - old)]
+    return lines + shared(folder, reference)
+
+
+def shared(folder: Path, reference: Path) -> list[str]:
+    """Return one line for each array that differs, of the figures that both folders hold."""
+    new, old = _figures(folder), _figures(reference)
+    lines = []
     for name in sorted(new.keys() & old):
         with np.load(new[name]) as ours, np.load(old[name]) as theirs:
             if set(ours) != set(theirs):
@@ -26,6 +33,10 @@ def differences(folder: Path, reference: Path) -> list[str]:
             found = (_difference(name, key, ours[key], theirs[key]) for key in ours)
             lines += [line for line in found if line]
     return lines
+
+
+def _figures(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in folder.glob("*.npz")}
 
 
 def _difference(name: str, key: str, a: np.ndarray, b: np.ndarray) -> str:

@@ -1,0 +1,100 @@
+"""Do the figures and the printed lines depend on threads or on the processor's instructions?
+
+    python -m book.pipeline.drift [CHAPTER ...]
+
+executes each chapter at the paper's settings with other numbers of threads and other vector
+instructions, and compares all that it shows with what is committed: the arrays behind every
+figure within the tolerances of `compare`, every printed line exactly.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+
+from book.pipeline import compare, profiles
+from book.pipeline.execute import ChapterFailed, execute
+from book.pipeline.profiles import ROOT
+
+FOLDER = ROOT / "_build" / "drift"
+REFERENCE = ROOT / "book" / "reference"
+INSTRUCTIONS = "ATEN_CPU_CAPABILITY"  # read by torch when it is imported
+CASES = [(1, "default"), (1, "avx2"), (2, "avx2"), (4, "avx2"), (4, "default")]
+UNCOMPARED = {"nbval-ignore-output", "injected-parameters"}  # tags
+
+
+def drift(notebook: Path, threads: int, instructions: str) -> list[str]:
+    """Return one line for each figure or cell that differs from what is committed."""
+    out = FOLDER / f"{threads}-{instructions}" / notebook.stem
+    settings = {INSTRUCTIONS: instructions, "OMP_NUM_THREADS": str(threads)}
+    try:
+        with _environment(settings):
+            execute(notebook, out, {"threads": threads})
+    except ChapterFailed as error:
+        return [str(error)]
+    figures = compare.shared(out.with_suffix(".records") / "figures", REFERENCE)
+    return figures + _lines(notebook, out.with_suffix(".ipynb"))
+
+
+def _lines(committed: Path, executed: Path) -> list[str]:
+    """Return the cells whose printed output differs, by their number in the committed chapter."""
+    theirs, ours = (
+        [cell for cell in nbformat.read(path, as_version=4).cells if _is_compared(cell)]
+        for path in (committed, executed)
+    )
+    pairs = enumerate(zip(theirs, ours, strict=True), start=1)
+    return [f"cell {number} prints otherwise" for number, (a, b) in pairs if _text(a) != _text(b)]
+
+
+def _is_compared(cell: nbformat.NotebookNode) -> bool:
+    return cell.cell_type == "code" and not UNCOMPARED & set(cell.metadata.get("tags", []))
+
+
+def _text(cell: nbformat.NotebookNode) -> str:
+    """Return what a cell printed or showed as text; pictures are compared as arrays."""
+    outputs = cell.outputs
+    shown = (x.get("text") or x.get("data", {}).get("text/html", "") for x in outputs)
+    return "".join("".join(text) for text in shown)
+
+
+@contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    """Set environment variables, which the kernels inherit, for as long as this lasts."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run all cases and return the exit status."""
+    parser = argparse.ArgumentParser(prog="book.pipeline.drift")
+    parser.add_argument("chapters", nargs="*", help="names or numbers; all of them by default")
+    options = parser.parse_args(arguments)
+    try:
+        notebooks = [profiles.find(name) for name in options.chapters]
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    found = 0
+    for notebook in notebooks or profiles.chapters().values():
+        for threads, instructions in CASES:
+            lines = drift(notebook, threads, instructions)
+            found += len(lines)
+            verdict = "; ".join(lines) or "as committed"
+            print(f"{notebook.stem}, threads = {threads}, {instructions}: {verdict}", flush=True)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
