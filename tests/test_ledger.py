@@ -33,6 +33,7 @@ def record(statement, measured=1e-9, relation="≤", reference=1e-6, cases=3, ho
         "reference": reference,
         "cases": cases,
         "holds": holds,
+        "chapter": "01-tiny",
     }
 
 
@@ -100,13 +101,14 @@ def test_exercises_need_no_row(listed):
 
 
 def test_the_page_shows_each_statement_with_its_checks(listed):
-    text = ledger.page(ledger.collect(WHOLE, listed), WHOLE)
+    text = ledger.page(ledger.collect(WHOLE, listed), WHOLE, {"01-tiny": "seed = 0, sizes = [1]"})
     assert '<a href="01-tiny.html#thm-1">Thm 1</a>' in text
     assert '<a href="01-tiny.html">Thm 2</a>' in text
     assert "A &lt; B" in text
     assert "5e-07 ≤ 1e-06" in text
     assert "what of Thm 2: 2 = 2" in text
     assert "read 1 for 0" in text
+    assert text.count("<p>Sizes and seeds in 01-tiny: seed = 0, sizes = [1]</p>") == 2
     assert "3 checks in 7 cases over 1 chapters" in text
     assert "1 × holds, 1 × misprint" in text
 
@@ -138,6 +140,13 @@ def test_a_run_says_what_it_was(monkeypatch):
     assert [s["cell"] for s in run["slowest"]] == ["cell_4()", "cell_3()", "cell_2()"]
     assert run["packages"]["torch"].startswith("2.")
     assert run["peak_mb"] >= 0
+
+
+def test_the_sizes_and_seeds_are_those_of_the_run(tmp_path):
+    (tmp_path / "01-tiny.records").mkdir()
+    run = {"parameters": {"seed": 3, "sizes": [1, 2], "device": "cpu"}}
+    (tmp_path / "01-tiny.records" / "run.json").write_text(json.dumps(run))
+    assert ledger.settings(tmp_path, ["01-tiny"]) == {"01-tiny": "seed = 3, sizes = [1, 2]"}
 
 
 def test_the_page_of_runs_names_every_chapter(tmp_path):

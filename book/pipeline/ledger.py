@@ -17,6 +17,7 @@ import yaml
 STATEMENTS = Path(__file__).with_name("statements.yml")
 OURS = " (ours)"  # how a chapter marks what is not in the paper
 BOTH = r", (?=[A-Z])"  # one check of two statements: "E1, E2", but not "Fig 3(b, c)"
+COMPUTING = {"device", "dtype", "threads"}  # parameters that are no size and no seed
 UNLISTED = {"Exercise"}  # recorded and checked, but no statement of its own
 
 
@@ -69,6 +70,16 @@ def read(chapters: Path, names: list[str]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def settings(chapters: Path, names: list[str]) -> dict[str, str]:
+    """Return the parameters with which each chapter ran: the sizes and seeds of its checks."""
+    found = {}
+    for name in names:
+        run = json.loads((chapters / f"{name}.records" / "run.json").read_text(encoding="utf-8"))
+        values = {k: v for k, v in run["parameters"].items() if k not in COMPUTING}
+        found[name] = ", ".join(f"{key} = {value}" for key, value in values.items())
+    return found
+
+
 def collect(records: dict[str, list[dict[str, Any]]], listed: Path = STATEMENTS) -> list[Statement]:
     """Return all statements with their records; refuse gaps, strangers and failures."""
     by_id = defaultdict(list)
@@ -109,11 +120,13 @@ def number(value: Any) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
-def page(statements: list[Statement], records: dict[str, list[dict[str, Any]]]) -> str:
-    """Return the ledger as a page of the book."""
+def page(
+    statements: list[Statement], records: dict[str, list[dict[str, Any]]], sizes: dict[str, str]
+) -> str:
+    """Return the ledger as a page of the book; `sizes` are the settings of each chapter."""
     parts = [HEAD, summary(statements, records)]
     for section in dict.fromkeys(s.section for s in statements):
-        rows = "\n".join(row(s) for s in statements if s.section == section)
+        rows = "\n".join(row(s, sizes) for s in statements if s.section == section)
         parts.append(f"## {section}\n\n{TABLE}\n{rows}\n</table>\n</div>\n")
     return "\n".join(parts)
 
@@ -126,9 +139,8 @@ Every numbered statement of the paper and every panel of its figures, with what 
 build checked. A *check* compares a measurement with a bound, a number or a truth value, \
 over one case or many; it stops the build when it fails. The column "closest to failing" \
 shows, of all comparisons with a bound, the one that used up most of it. Follow the arrow of \
-a row to see all its checks. The theorems are proved in the appendices; a check \
-confirms them numerically, it does not prove them. The sizes and seeds of this build are on \
-the page {doc}`made`.
+a row to see all its checks, and the sizes and seeds with which they ran. The theorems are \
+proved in the appendices; a check confirms them numerically, it does not prove them.
 """
 
 TABLE = (
@@ -138,13 +150,19 @@ TABLE = (
 )
 
 
-def row(s: Statement) -> str:
-    """Return the row of a statement as HTML, its checks folded below what it says."""
+def row(s: Statement, sizes: dict[str, str]) -> str:
+    """Return the row of a statement as HTML, its checks and their sizes below what it says."""
     page, _, anchor = s.where.partition("#")
     link = f'<a href="{page}.html{"#" + anchor if anchor else ""}">{html.escape(s.id)}</a>'
     checks = "".join(f"<li>{html.escape(line(r))}</li>" for r in s.records)
     note = f'<div class="note">{html.escape(s.note)}</div>' if s.note else ""
-    folded = f"<details><summary>{html.escape(s.title)}</summary><ul>{checks}</ul></details>{note}"
+    ran = "".join(
+        f"<p>Sizes and seeds in {html.escape(name)}: {html.escape(sizes[name])}</p>"
+        for name in dict.fromkeys(r["chapter"] for r in s.records)
+    )
+    folded = (
+        f"<details><summary>{html.escape(s.title)}</summary><ul>{checks}</ul>{ran}</details>{note}"
+    )
     tight = s.tightest
     bound = (
         f"{number(tight['measured'])} {tight['relation']} {number(tight['reference'])}"
