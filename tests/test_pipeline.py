@@ -115,8 +115,24 @@ def test_a_chapter_that_raises_leaves_no_result(book):
     assert "MC_LIB_RECORDS" not in os.environ
 
 
-def test_the_pipeline_and_the_library_name_the_same_folder_of_records():
-    assert execute.RECORDS == claims.RECORDS
+def test_the_pipeline_and_the_library_use_the_same_names():
+    assert (execute.RECORDS, execute.CHECKS) == (claims.RECORDS, claims.CHECKS)
+
+
+def test_parameters_of_ones_own_may_break_a_claim_and_the_rest_is_run(book, monkeypatch, capsys):
+    body = """import mc_lib as mc
+mc.check("Prop 0", "seed is small", seed, at_most=5)
+mc.check("Prop 0", "seed is whole", seed, equals=7)"""
+    write_chapter(book, "seed = 0", body)
+    monkeypatch.setattr(profiles, "find", lambda name: book / "book" / "01-tiny.ipynb")
+    monkeypatch.setattr(profiles, "require_memory", lambda *_: None)
+    assert execute.main(["01", str(book), "seed=7"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 of 2 claims do not hold with these parameters:" in printed
+    assert "  Prop 0: seed is small: 7, not ≤ 5\n" in printed
+    assert execute.CHECKS not in os.environ
+    assert execute.main(["01", str(book)]) == 1
+    assert "CheckFailed: ✗ Prop 0: seed is whole (measured 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

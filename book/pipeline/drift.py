@@ -8,16 +8,13 @@ figure within the tolerances of `compare`, every printed line exactly.
 """
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 
 from book.pipeline import compare, profiles
-from book.pipeline.execute import ChapterFailed, execute
+from book.pipeline.execute import ChapterFailed, execute, variables
 from book.pipeline.profiles import ROOT
 
 FOLDER = ROOT / "_build" / "drift"
@@ -32,7 +29,7 @@ def drift(notebook: Path, threads: int, instructions: str) -> list[str]:
     out = FOLDER / f"{threads}-{instructions}" / notebook.stem
     settings = {INSTRUCTIONS: instructions, "OMP_NUM_THREADS": str(threads)}
     try:
-        with _environment(settings):
+        with variables(settings):
             execute(notebook, out, {"threads": threads})
     except ChapterFailed as error:
         return [str(error)]
@@ -59,21 +56,6 @@ def _text(cell: nbformat.NotebookNode) -> str:
     outputs = cell.outputs
     shown = (x.get("text") or x.get("data", {}).get("text/html", "") for x in outputs)
     return "".join("".join(text) for text in shown)
-
-
-@contextmanager
-def _environment(settings: dict[str, str]) -> Iterator[None]:
-    """Set environment variables, which the kernels inherit, for as long as this lasts."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def main(arguments: list[str] | None = None) -> int:

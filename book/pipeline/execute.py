@@ -16,6 +16,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ import psutil
 
 from book.pipeline import made, profiles
 
-RECORDS = "MC_LIB_RECORDS"  # as in mc_lib.claims, whose import takes seconds
+RECORDS, CHECKS = "MC_LIB_RECORDS", "MC_LIB_CHECKS"  # as in mc_lib.claims, slow to import
 SCRATCH = ".running-"
 LONGEST = 3600  # seconds for one cell, unless a command says otherwise
 
@@ -82,8 +84,7 @@ def _papermill(
 ) -> None:
     import papermill  # slow to import, and not needed to refuse a parameter
 
-    os.environ[RECORDS] = str(records.resolve())  # the kernel runs elsewhere
-    try:
+    with variables({RECORDS: str(records.resolve())}):  # absolute: the kernel runs elsewhere
         papermill.execute_notebook(
             notebook,
             draft,
@@ -95,8 +96,21 @@ def _papermill(
             execution_timeout=timeout,
             extra_arguments=["--IPKernelApp.log_level=50"],
         )
+
+
+@contextmanager
+def variables(settings: dict[str, str]) -> Iterator[None]:
+    """Set environment variables, which the kernels inherit, for as long as this lasts."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
     finally:
-        del os.environ[RECORDS]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _write_run(
@@ -176,8 +190,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     out = options.out / notebook.stem if options.out.is_dir() else options.out
+    # with parameters of one's own a claim that fails is a finding, and the rest is still wanted
+    checks = {CHECKS: "record"} if options.values else {}
     try:
-        execute(notebook, out, values, options.timeout, progress=sys.stderr.isatty())
+        with variables(checks):
+            execute(notebook, out, values, options.timeout, progress=sys.stderr.isatty())
     except ChapterFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -185,7 +202,21 @@ def main(arguments: list[str] | None = None) -> int:
         f"{notebook.stem}: executed in {time.monotonic() - started:.0f} s; "
         f"{out.with_suffix('.ipynb')}, figures in {out.with_suffix('.records') / 'figures'}"
     )
+    _report(out.with_suffix(".records") / "claims.jsonl")
     return 0
+
+
+def _report(claims: Path) -> None:
+    """Say which claims of the run do not hold."""
+    if not claims.exists():
+        return
+    found = [json.loads(line) for line in claims.read_text(encoding="utf-8").splitlines()]
+    broken = [claim for claim in found if not claim["holds"]]
+    if broken:
+        print(f"{len(broken)} of {len(found)} claims do not hold with these parameters:")
+    for claim in broken:
+        bound = f"not {claim['relation']} {claim['reference']}"
+        print(f"  {claim['statement']}: {claim['what']}: {claim['measured']}, {bound}")
 
 
 if __name__ == "__main__":
