@@ -12,7 +12,8 @@ from mc_lib.curves import Curve, PolygonalChain, QuadraticBezier
 from mc_lib.errors import NotFinite, OutOfDomain
 from mc_lib.networks.base import Network, Weights
 from mc_lib.params import from_vector, lerp, require_same_tree, to_vector
-from mc_lib.training import descent, progress
+from mc_lib.progress import progress
+from mc_lib.training import descent
 
 
 @dataclass(frozen=True)

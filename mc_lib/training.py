@@ -1,22 +1,16 @@
 """Stochastic gradient descent to a minimum, with its progress shown live."""
 
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.optim.sgd import sgd
-from tqdm import tqdm
 
-from mc_lib.claims import RECORDS
 from mc_lib.errors import NotFinite, OutOfDomain
 from mc_lib.networks.base import Network, Weights
-
-Item = TypeVar("Item")
+from mc_lib.progress import progress
 
 
 @dataclass(frozen=True)
@@ -130,28 +124,6 @@ def descent(w: Sequence[Tensor], rate: float, momentum: float) -> Callable[[Tens
             )
 
     return step
-
-
-def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
-    """Yield the items, and show on the terminal or in JupyterLab how far they have come.
-
-    The bar appears after two seconds and leaves no trace when it is done. Nothing is shown
-    while a book is being built, nor where the output goes to a file.
-
-    Args:
-        items: what to go through.
-        what: the name of the work.
-        total: how many items there are, if it is known and they cannot tell.
-
-    Yields:
-        The items, in order.
-
-    >>> list(progress([1, 2], "counting"))
-    [1, 2]
-    """
-    live = sys.stderr.isatty() or "ipykernel" in sys.modules
-    silent = RECORDS in os.environ or not live
-    yield from tqdm(items, what, total, disable=silent, leave=False, delay=2.0)
 
 
 def _parts(

@@ -20,7 +20,7 @@ PACKAGE = ROOT.name
 FLOORS = (
     {"errors"},
     {"params", "claims", "parameters", "shapes"},
-    {"_search", "computing", "digits", "matrix_cases", "planes", "topology"},
+    {"_search", "computing", "digits", "matrix_cases", "planes", "progress", "topology"},
     {"groups"},
     {"layers", "approximate"},
     {"symmetry"},
@@ -41,7 +41,7 @@ FLOORS = (
 )
 FLOOR = {unit: height for height, units in enumerate(FLOORS) for unit in units}
 PLOTS = {"figures"}
-PRINTS = {"claims", "training", "figures"}
+PRINTS = {"claims", "progress", "figures"}
 SETS = {"computing": {"set_default_device", "set_default_dtype", "set_num_threads", "manual_seed"}}
 
 

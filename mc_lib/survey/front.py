@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mc_lib.errors import OutOfDomain
 from mc_lib.networks import Network
+from mc_lib.progress import progress
 from mc_lib.survey.links import Graph, empty_graph, link
 from mc_lib.survey.newton import draw
 from mc_lib.survey.walks import explore
@@ -93,7 +94,9 @@ def survey_components(
         )
     graph = _sampled(net, empty_graph(net), generator, samples, tries)
     history = [graph.count]
-    while not _stands_still(history, patience) and len(history) <= rounds:
+    for _ in progress(range(rounds), "survey"):
+        if _stands_still(history, patience):
+            break
         graph = _sampled(net, graph, generator, max(2, samples // FRESH), tries)
         if graph.count > 1:
             old = len(graph.v)
