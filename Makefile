@@ -5,7 +5,8 @@ BIN = .venv/bin
 RUN = $(BIN)/python -m
 CHECK = _build/check
 
-.PHONY: book pdf test test-browser test-long chapter chapters bench bench-rebasin drift mutate lock clean environment
+.PHONY: book pdf test test-browser test-long chapter chapters sweep sweep-adopt bench \
+  bench-rebasin drift mutate lock clean environment
 
 book: environment
 	@$(RUN) book.pipeline.build --profile $(PROFILE)
@@ -48,6 +49,16 @@ chapter: environment
 chapters: environment
 	@$(RUN) book.pipeline.build --chapters
 	@$(RUN) book.pipeline.adopt
+
+# chapters × seeds × settings from sweeps/NAME.yaml: make sweep SWEEP=seeds ON=local|slurm|kubernetes
+SWEEP ?= example
+ON ?= local
+sweep: environment
+	@$(RUN) book.pipeline.sweep $(SWEEP) --on $(ON)
+
+# make the table of that sweep the one that the book shows
+sweep-adopt: environment
+	@$(RUN) book.pipeline.sweep $(SWEEP) --adopt
 
 # against scipy and geomstats, in an environment of its own
 bench: _build/bench/ready
