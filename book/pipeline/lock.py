@@ -55,7 +55,7 @@ def resolve() -> list[str]:
         subprocess.run([sys.executable, "-m", "venv", scratch], check=True)
         pip = [str(Path(scratch) / "bin" / "python"), "-m", "pip"]
         subprocess.run(
-            [*pip, "install", *PINNED, f"{ROOT}[book,test]", "setuptools"],
+            [*pip, "install", *PINNED, f"{ROOT}[book,cluster,test]", "setuptools"],
             check=True,
         )
         freeze = [
