@@ -101,7 +101,10 @@ def test_exercises_need_no_row(listed):
 
 
 def test_the_page_shows_each_statement_with_its_checks(listed):
-    text = ledger.page(ledger.collect(WHOLE, listed), WHOLE, {"01-tiny": "seed = 0, sizes = [1]"})
+    sizes = {"01-tiny": "seed = 0, sizes = [1]"}
+    text = ledger.page(ledger.collect(WHOLE, listed), WHOLE, sizes, {"Thm 1": (97, 100)})
+    assert '<td><a href="seeds.html">97 of 100</a></td><td>holds</td>' in text
+    assert "<td>–</td><td>misprint</td>" in text
     assert '<a href="01-tiny.html#thm-1">Thm 1</a>' in text
     assert '<a href="01-tiny.html">Thm 2</a>' in text
     assert "A &lt; B" in text
@@ -147,6 +150,22 @@ def test_the_sizes_and_seeds_are_those_of_the_run(tmp_path):
     run = {"parameters": {"seed": 3, "sizes": [1, 2], "device": "cpu"}}
     (tmp_path / "01-tiny.records" / "run.json").write_text(json.dumps(run))
     assert ledger.settings(tmp_path, ["01-tiny"]) == {"01-tiny": "seed = 3, sizes = [1, 2]"}
+
+
+def test_over_seeds_the_weakest_check_counts(tmp_path):
+    def claim(statement, *pairs):
+        settings = {str(i): {"held": a, "runs": b} for i, (a, b) in enumerate(pairs)}
+        return {"statement": statement, "settings": settings}
+
+    claims = [
+        claim("Thm 1", (10, 10), (9, 12)),
+        claim("Thm 1", (8, 10)),
+        claim("E1, E2 (ours)", (3, 3)),
+    ]
+    table = tmp_path / "seeds.json"
+    table.write_text(json.dumps({"chapters": {"01-tiny": {"claims": claims}}}))
+    assert ledger.over_seeds(table) == {"Thm 1": (9, 12), "E1": (3, 3), "E2": (3, 3)}
+    assert ledger.over_seeds(tmp_path / "none.json") == {}
 
 
 def test_the_page_of_runs_names_every_chapter(tmp_path):

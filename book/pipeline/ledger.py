@@ -80,11 +80,32 @@ def settings(chapters: Path, names: list[str]) -> dict[str, str]:
     return found
 
 
+def over_seeds(table: Path) -> dict[str, tuple[int, int]]:
+    """Return for each statement in how many runs of a sweep, of how many, its weakest check held.
+
+    The table is the one that `make sweep-adopt` keeps; without one nothing is known.
+    """
+    if not table.exists():
+        return {}
+    found: dict[str, tuple[int, int]] = {}
+    chapters = json.loads(table.read_text(encoding="utf-8"))["chapters"].values()
+    for claim in (claim for chapter in chapters for claim in chapter["claims"]):
+        for entry in claim["settings"].values():
+            for name in _names(claim["statement"]):
+                pair = (entry["held"], entry["runs"])
+                found[name] = min(found.get(name, pair), pair, key=lambda p: p[0] / p[1])
+    return found
+
+
+def _names(statement: str) -> list[str]:
+    return re.split(BOTH, statement.removesuffix(OURS))
+
+
 def collect(records: dict[str, list[dict[str, Any]]], listed: Path = STATEMENTS) -> list[Statement]:
     """Return all statements with their records; refuse gaps, strangers and failures."""
     by_id = defaultdict(list)
     for record in (r for chapter in records.values() for r in chapter):
-        for name in re.split(BOTH, record["statement"].removesuffix(OURS)):
+        for name in _names(record["statement"]):
             by_id[name].append(record)
     sections = yaml.safe_load(listed.read_text(encoding="utf-8"))
     found = [
@@ -121,12 +142,22 @@ def number(value: Any) -> str:
 
 
 def page(
-    statements: list[Statement], records: dict[str, list[dict[str, Any]]], sizes: dict[str, str]
+    statements: list[Statement],
+    records: dict[str, list[dict[str, Any]]],
+    sizes: dict[str, str],
+    seeds: dict[str, tuple[int, int]],
 ) -> str:
-    """Return the ledger as a page of the book; `sizes` are the settings of each chapter."""
+    """Return the ledger as a page of the book.
+
+    Args:
+        statements: the rows.
+        records: of all chapters.
+        sizes: the parameters with which each chapter ran, in words.
+        seeds: in how many runs of a sweep each statement held, and of how many.
+    """
     parts = [HEAD, summary(statements, records)]
     for section in dict.fromkeys(s.section for s in statements):
-        rows = "\n".join(row(s, sizes) for s in statements if s.section == section)
+        rows = "\n".join(row(s, sizes, seeds) for s in statements if s.section == section)
         parts.append(f"## {section}\n\n{TABLE}\n{rows}\n</table>\n</div>\n")
     return "\n".join(parts)
 
@@ -140,17 +171,19 @@ build checked. A *check* compares a measurement with a bound, a number or a trut
 over one case or many; it stops the build when it fails. The column "closest to failing" \
 shows, of all comparisons with a bound, the one that used up most of it. Follow the arrow of \
 a row to see all its checks, and the sizes and seeds with which they ran. The theorems are \
-proved in the appendices; a check confirms them numerically, it does not prove them.
+proved in the appendices; a check confirms them numerically, it does not prove them. The column \
+"seeds" says for how many seeds the weakest check of the row held, in a sweep with smaller \
+sizes: {doc}`seeds`.
 """
 
 TABLE = (
     '<div class="ledger" tabindex="0" role="region" aria-label="ledger">\n'
     '<table class="ledger"><tr><th>statement</th><th>what it says, and its checks</th>'
-    "<th>checks</th><th>cases</th><th>closest to failing</th><th>verdict</th></tr>"
+    "<th>checks</th><th>cases</th><th>closest to failing</th><th>seeds</th><th>verdict</th></tr>"
 )
 
 
-def row(s: Statement, sizes: dict[str, str]) -> str:
+def row(s: Statement, sizes: dict[str, str], seeds: dict[str, tuple[int, int]]) -> str:
     """Return the row of a statement as HTML, its checks and their sizes below what it says."""
     page, _, anchor = s.where.partition("#")
     link = f'<a href="{page}.html{"#" + anchor if anchor else ""}">{html.escape(s.id)}</a>'
@@ -169,7 +202,11 @@ def row(s: Statement, sizes: dict[str, str]) -> str:
         if tight
         else "all exact"
     )
-    cells = (link, folded, len(s.records), s.cases, html.escape(bound), html.escape(s.verdict))
+    held = f'<a href="seeds.html">{"{} of {}".format(*seeds[s.id])}</a>' if s.id in seeds else "–"
+    cells = (
+        *(link, folded, len(s.records), s.cases),
+        *(html.escape(bound), held, html.escape(s.verdict)),
+    )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 

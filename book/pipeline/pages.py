@@ -19,7 +19,12 @@ def write(chapters: Path, book: Path) -> None:
     records = ledger.read(chapters, names)
     statements = ledger.collect(records)
     pages = {
-        "ledger.md": ledger.page(statements, records, ledger.settings(chapters, names)),
+        "ledger.md": ledger.page(
+            statements,
+            records,
+            ledger.settings(chapters, names),
+            ledger.over_seeds(profiles.ROOT / "book" / "generated" / "seeds.json"),
+        ),
         "api.md": api.page(),
         "made.md": made.page(chapters, names),
         "generated/glance.md": ledger.summary(statements, records)
