@@ -121,6 +121,7 @@ def _write_run(
         profiles.defaults(notebook) | values,
         time.monotonic() - started,
     )
+    run["estimated_mb"] = profiles.memory(notebook, values)
     (records / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
 
 

@@ -110,10 +110,11 @@ def page(chapters: Path, names: list[str]) -> str:
 ## Time and memory
 
 The seconds are those of the whole chapter, starting its kernel included, while other chapters \
-ran beside it on the other cores. The memory is the largest that the kernel held.
+ran beside it on the other cores. The memory is the largest that the kernel held, and beside it what was estimated before the run: \
+a setting whose estimate is more than the machine has free is refused.
 
-| chapter | seed | seconds | MB | the slowest cells, by their first line |
-|---|---|---|---|---|
+| chapter | seed | seconds | MB | estimated | the slowest cells, by their first line |
+|---|---|---|---|---|---|
 {rows}
 
 ## Parameters
@@ -127,4 +128,5 @@ ran beside it on the other cores. The memory is the largest that the kernel held
 def _row(name: str, run: dict[str, Any]) -> str:
     slowest = "; ".join(f"`{s['cell']}` ({s['seconds']:.0f} s)" for s in run["slowest"])
     seed = run["parameters"].get("seed", "")
-    return f"| {{doc}}`{name}` | {seed} | {run['seconds']:.0f} | {run['peak_mb']} | {slowest} |"
+    memory = f"{run['peak_mb']} | {run.get('estimated_mb', '')}"
+    return f"| {{doc}}`{name}` | {seed} | {run['seconds']:.0f} | {memory} | {slowest} |"

@@ -133,11 +133,11 @@ def casts(notebook: Path) -> dict[str, Callable[[Any], Any]]:
 
 
 def memory(notebook: Path, values: dict[str, Any], listed: Path = MEMORY) -> int:
-    """Return about how many megabytes a run of the chapter needs, from memory.yml."""
+    """Return about how many megabytes a run of the chapter needs, from memory.yml; 0: unknown."""
     formulas = yaml.safe_load(listed.read_text(encoding="utf-8"))
     known = defaults(notebook) | values
     names = {"max": max, "min": min, "len": len, "sum": sum, **known}
-    return int(eval(str(formulas[notebook.stem]), {"__builtins__": {}}, names))
+    return int(eval(str(formulas.get(notebook.stem, 0)), {"__builtins__": {}}, names))
 
 
 def require_memory(notebook: Path, values: dict[str, Any]) -> None:
