@@ -5,6 +5,7 @@ chapter or parameter makes another job, and results of before are not mistaken f
 """
 
 import json
+import sys
 
 FOLDER = f"_build/sweeps/{config['sweep']}"
 with open(f"{FOLDER}/plan.json", encoding="utf-8") as file:
@@ -30,5 +31,5 @@ rule job:
         runtime=lambda wildcards: 5 + len(PLAN["jobs"][wildcards.job]) * PLAN["timeout"] // 60,
         mem_mb=PLAN["mem_mb"],
     shell:
-        "python -m book.pipeline.sweep_job {FOLDER}/plan.json {wildcards.job} {output}"
+        "{sys.executable} -m book.pipeline.sweep_job {FOLDER}/plan.json {wildcards.job} {output}"
         " 2> >(tee {log} >&2)"

@@ -1,6 +1,6 @@
 """Run a sweep, chapters × seeds × settings, and put together what its runs found.
 
-    python -m book.pipeline.sweep NAME [--on local|slurm|kubernetes] [--cores N]
+    python -m book.pipeline.sweep NAME [--on local|slurm|kubernetes|FOLDER] [--cores N]
     python -m book.pipeline.sweep NAME --adopt
 
 The first writes _build/sweeps/NAME/table.json and page.md; it continues where it was stopped.
@@ -37,8 +37,11 @@ def run(name: str, on: str, cores: int, root: Path = ROOT) -> dict[str, Any]:
     """Run the sweep of this name and return its table.
 
     Raises:
-        SweepFailed: a job failed, or the sweep is running already.
+        ParameterError: the file of the sweep asks for what there is not.
+        SweepFailed: a job failed, the sweep is running already, or there is no such profile.
     """
+    if not (root / "profiles" / on / "config.yaml").exists():
+        raise SweepFailed(f"there is no profiles/{on}/config.yaml")
     sweep = sweep_plan.read(root / "sweeps" / f"{name}.yaml", root)
     plan = sweep_plan.plan(sweep, root)
     base = sweep_store.folder(root, name)
@@ -74,11 +77,15 @@ def _snakemake(
 ) -> None:
     """Run the jobs through Snakemake, with a bar on a terminal; its output goes to a file."""
     command = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", "sweep.smk"]
-    command += ["--workflow-profile", f"profiles/{on}", "--config", f"sweep={plan['name']}"]
+    command += [
+        "--workflow-profile",
+        str(Path("profiles") / on),
+        "--config",
+        f"sweep={plan['name']}",
+    ]
     command += ["--rerun-incomplete", "--rerun-triggers", "mtime", "--keep-going", "--nolock"]
     if on == "local":
         command += ["--cores", str(cores)]
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     process = subprocess.Popen(
         command,
         cwd=root,
@@ -86,7 +93,6 @@ def _snakemake(
         stderr=subprocess.STDOUT,
         text=True,
         pass_fds=[lock.fileno()],  # held until Snakemake has ended, even if we are killed
-        env=os.environ | {"PATH": path},
     )
     over = threading.Event()
     watch = threading.Thread(target=_watch, args=(plan, base, over), daemon=True)
@@ -117,7 +123,8 @@ def _faults(lines: list[str], base: Path) -> str:
     if told:
         return "\n".join(f"sweep {base.name}: {line}" for line in told)
     kept = _note(base / "snakemake.log", lines)
-    tail = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    said = [line.strip() for line in lines if line.strip()] or ["it said nothing"]
+    tail = next((line for line in said if line.startswith("message: ")), said[-1])
     where = f" (all of it: {base / 'snakemake.log'})" if kept else ""
     return f"sweep {base.name}: Snakemake failed: {tail}{where}"
 
@@ -174,7 +181,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run or adopt the sweep named on the command line and return the exit status."""
     parser = argparse.ArgumentParser(prog="book.pipeline.sweep")
     parser.add_argument("name", help="of the file sweeps/NAME.yaml")
-    parser.add_argument("--on", default="local", help="local, slurm or kubernetes: profiles/ON")
+    parser.add_argument("--on", default="local", help="a folder in profiles/, or another one")
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="for local runs")
     parser.add_argument("--adopt", action="store_true", help="make the table that of the book")
     options = parser.parse_args(arguments)
