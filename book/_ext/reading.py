@@ -5,6 +5,7 @@ an interactive figure loads them. Launch buttons need an address to launch from:
 `repository: url:` in _config.yml is empty, none is drawn.
 """
 
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +36,11 @@ def configure(app: Sphinx, config: Config) -> None:
     if not config.html_theme_options.get("repository_url"):
         for option in ADDRESS:
             config.html_theme_options.pop(option, None)
+
+
+def write_at_once(app: Sphinx, env: Any) -> None:
+    """Write the pages on all cores; reading them is left to one, as sphinx-proof needs it."""
+    app.parallel = os.cpu_count() or 1
 
 
 def add_script(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
@@ -79,6 +85,7 @@ class LaunchNote(Directive):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", configure)
+    app.connect("env-updated", write_at_once)
     app.connect("html-page-context", add_script, priority=900)
     app.connect("html-page-context", name_once)
     app.add_directive("launch-note", LaunchNote)
