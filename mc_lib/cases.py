@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -96,7 +97,9 @@ def sigmoid_case(generator: torch.Generator, largest: int) -> tuple[TwoLayer, We
     >>> max(*net.X.shape, *net.Y.shape) <= 5, rate > 0
     (True, True)
     """
-    m, h, n, k = torch.randint(2, largest + 1, (4,), generator=generator).tolist()
+    m, h, n, k = torch.randint(
+        2, largest + 1, (4,), generator=generator, device=generator.device
+    ).tolist()
     net = TwoLayer(_normal(generator, n, k), _normal(generator, m, k), h, torch.sigmoid)
     v, u = net.random(generator)
     a, b, c = (torch.linalg.matrix_norm(z, 2) for z in (net.features(v), u, net.X))
@@ -181,4 +184,5 @@ def regime(
 
 
 def _normal(generator: torch.Generator, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+    like: Any = {"dtype": torch.float64, "device": generator.device}
+    return torch.randn(*shape, generator=generator, **like)

@@ -15,7 +15,7 @@ from mc_lib.parameters import integer, number
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def compute_with(device: Any, dtype: Any, threads: Any) -> None:
+def compute_with(device: Any, dtype: Any, threads: Any, *, float64_for: str = "") -> None:
     """Make the tensors and generators to come live on `device`, in `dtype`; use `threads`.
 
     Nothing is set unless all three are valid.
@@ -24,10 +24,11 @@ def compute_with(device: Any, dtype: Any, threads: Any) -> None:
         device: "cpu", "cuda" (the current one) or "cuda:1" (by its number).
         dtype: "float64" or "float32".
         threads: how many CPU threads one tensor operation may use, at least 1.
+        float64_for: why float32 will not do, if it will not.
 
     Raises:
-        ParameterError: a device that is unknown or not there, another dtype, or a number
-            of threads that is not a positive integer.
+        ParameterError: a device that is unknown or not there, another dtype, float32 where
+            it will not do, or a number of threads that is not a positive integer.
 
     >>> compute_with("cpu", "half", 1)
     Traceback (most recent call last):
@@ -37,6 +38,8 @@ def compute_with(device: Any, dtype: Any, threads: Any) -> None:
     place = _device(device)
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ParameterError(f"dtype = {dtype!r}: expected {' or '.join(DTYPES)}")
+    if float64_for and dtype != "float64":
+        raise ParameterError(f"dtype = {dtype!r}: only float64 will do here: {float64_for}")
     count = integer("threads", threads, at_least=1)
     torch.set_default_device(place)
     torch.set_default_dtype(DTYPES[dtype])

@@ -4,6 +4,7 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -257,7 +258,8 @@ class PermutedLoss:
         if starts < 1:
             raise OutOfDomain(f"starts ≥ 1, got {starts}")
         n = len(self.terms)
-        shuffled = torch.rand(starts, n, generator=generator, device=generator.device).argsort(-1)
+        like: dict[str, Any] = {"dtype": torch.float32, "device": generator.device}
+        shuffled = torch.rand(starts, n, generator=generator, **like).argsort(-1)
         shuffled[0] = torch.arange(n)
         found = [self._descend(p) for p in shuffled.to(self.terms.device)]
         return min(found, key=lambda matching: matching.loss)

@@ -114,11 +114,12 @@ def nearest_product(
         raise RankDeficient("A is singular: S is not the graph over the invertible W_1")
     m1, m2, a = (x.double().numpy(force=True) for x in (M1, M2, A))
     first = balanced_factors(A, n)[0].double().numpy(force=True)
-    options: dict[str, Any] = {"generator": generator, "dtype": torch.float64}
-    signs = (2 * torch.randint(2, (n,), generator=generator) - 1).numpy()
+    options: dict[str, Any] = {"generator": generator, "device": generator.device}
+    signs = (2 * torch.randint(2, (n,), **options) - 1).numpy(force=True)
+    options["dtype"] = torch.float64
     known = [x for x in (m1, _divide(a, m2), first) if x is not None]
     trials = [*known, *(x * signs for x in known)]
-    trials += [first @ torch.randn(n, n, **options).numpy() for _ in range(starts)]
+    trials += [first @ torch.randn(n, n, **options).numpy(force=True) for _ in range(starts)]
     objective = _objective(m1, m2, a)
     best = min((_minimise(objective, x) for x in trials), key=lambda found: found[0])
     w1 = best[1].reshape(n, n)

@@ -64,7 +64,11 @@ def new_minima(
 
 
 def two_tasks(
-    generator: torch.Generator, widths: tuple[int, ...], *, remember: int
+    generator: torch.Generator,
+    widths: tuple[int, ...],
+    *,
+    remember: int,
+    dtype: torch.dtype = torch.float64,
 ) -> tuple[Classifier, Classifier, Classifier, Classifier]:
     """Return the digits 0 to 4 as an old task and 5 to 9 as a new one, for one network.
 
@@ -72,6 +76,7 @@ def two_tasks(
         generator: the source of randomness, for which images are held out.
         widths: the hidden widths of the network; it has ten scores in both tasks.
         remember: how many images of the old task there are to train on.
+        dtype: of the images.
 
     Returns:
         The old task, its held-out images, the new task, its held-out images.
@@ -83,7 +88,7 @@ def two_tasks(
     >>> old.X.shape[1], int(old_test.Y.argmax(0).max()), int(new.Y.argmax(0).min())
     (20, 4, 5)
     """
-    both = digits(generator)
+    both = digits(generator, dtype=dtype)
     old, old_test, new, new_test = (
         Classifier.of_labels(x[:, part], labels[part], 10, widths)
         for is_new in (False, True)

@@ -10,6 +10,7 @@ missing link is less: more links may still be found.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -191,7 +192,8 @@ def _between(graph: Graph, generator: torch.Generator, effort: int) -> Int[Tenso
     pairs = (~graph.tried & (labels.unsqueeze(1) != labels)).triu(1).nonzero()
     low, high = labels[pairs].sort(1).values.T
     group = low * len(labels) + high
-    noise = torch.rand(len(pairs), generator=generator, device=generator.device)
+    like: dict[str, Any] = {"dtype": torch.float32, "device": generator.device}
+    noise = torch.rand(len(pairs), generator=generator, **like)
     apart = (graph.v[pairs[:, 0]] - graph.v[pairs[:, 1]]).norm(dim=-1)
     chosen = []
     for key in (apart, noise.to(apart)):
