@@ -61,3 +61,13 @@ rule chapter:
     shell:
         "{sys.executable} -m book.pipeline.execute --profile {PROFILE} "
         "{wildcards.chapter} _build/chapters/{wildcards.chapter}"
+
+
+# those that take longest start first, so that no core waits for one of them at the end
+use rule chapter as long_chapter with:
+    priority: 1
+    wildcard_constraints:
+        chapter="(02|04|04b|07)-[^/]+",
+
+
+ruleorder: long_chapter > chapter
