@@ -32,12 +32,12 @@ class Stop(Fault):
 class Job:
     """The runs of one job, in the folder `root` that holds the book."""
 
-    def __init__(self, plan: dict[str, Any], root: Path, preload: tuple[str, ...]) -> None:
+    def __init__(self, plan: dict[str, Any], root: Path) -> None:
         self.plan, self.root = plan, root
         self.base = sweep_store.folder(root, plan["name"])
         os.environ.setdefault("MPLBACKEND", "Agg")  # of the process that the runs come from
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(list(preload))
+        self.context.set_forkserver_preload(list(sweep_run.PRELOAD))
 
     def results(self, job: str) -> list[dict[str, Any]]:
         """Return the result of each run, old or new, after printing the faults of the others."""
@@ -122,7 +122,7 @@ def _ending(status: int | None) -> str:
     return f"exit status {status}"
 
 
-def main(arguments: list[str] | None = None, preload: tuple[str, ...] = sweep_run.PRELOAD) -> int:
+def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
     """Execute the job named on the command line and return the exit status."""
     parser = argparse.ArgumentParser(prog="book.pipeline.sweep_job")
     parser.add_argument("plan", type=Path, help="the plan of the sweep, plan.json")
@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None, preload: tuple[str, ...] = sweep_ru
     parser.add_argument("out", type=Path, help="where all results of the job go, one a line")
     options = parser.parse_args(arguments)
     plan = json.loads(options.plan.read_text(encoding="utf-8"))
-    found = Job(plan, Path.cwd(), preload).results(options.job)
+    found = Job(plan, root or Path.cwd()).results(options.job)
     if len(found) < len(plan["jobs"][options.job]):
         return 1
     lines = "".join(json.dumps(result, ensure_ascii=False) + "\n" for result in found)
