@@ -1,11 +1,14 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from mc_lib.errors import NotAMinimum, OutOfDomain
 from mc_lib.groups import GeneralLinear
-from mc_lib.networks import DeepLinear, ResidualLinear
-from mc_lib.survey import front, links, newton, survey_components, walks
+from mc_lib.networks import DeepLinear, ResidualLinear, TwoLayer
+from mc_lib.params import from_vector
+from mc_lib.survey import front, jacobians, links, newton, survey_components, walks
 
 ONE = torch.ones(1, 1, dtype=torch.float64)
 
@@ -109,6 +112,35 @@ def test_the_jacobian_is_that_of_the_output():
     net = DeepLinear(2 * ONE, 3 * ONE, (1,))  # output 2 w_2 w_1
     r, jac = newton.linearise(net, torch.tensor([[5.0, 7.0]], dtype=torch.float64))
     assert r.tolist() == [[-67.0]] and jac.tolist() == [[[14.0, 10.0]]]
+
+
+def linear_networks():
+    g = generator(7)
+    x, y = (torch.randn(n, 4, generator=g, dtype=torch.float64) for n in (2, 3))
+    for widths in ((1,), (3,), (2, 4), (4, 1, 2)):
+        yield DeepLinear(x, y, widths)
+    for hidden in (1, 2, 5):
+        yield ResidualLinear(x, y, hidden, -0.7)
+
+
+@pytest.mark.parametrize("net", list(linear_networks()), ids=lambda net: str(net.shapes))
+def test_the_closed_form_is_what_a_backward_pass_gives(net):
+    size = sum(a * b for a, b in net.shapes)
+    v = torch.randn(5, size, generator=generator(0), dtype=torch.float64)
+    by_hand = jacobians.output_and_jacobian(net, v)
+    out, jac = jacobians._differentiate.dispatch(object)(net, v)
+    torch.testing.assert_close(by_hand, (out.flatten(-2), jac), rtol=1e-12, atol=1e-12)
+    like = tuple(net.X.new_zeros(shape) for shape in net.shapes)
+    torch.testing.assert_close(by_hand[0], net.output(from_vector(v, like)).flatten(-2))
+
+
+def test_other_networks_have_a_jacobian_too():
+    net = TwoLayer(ONE, ONE, 1, torch.tanh)  # output u tanh(v)
+    v = torch.tensor([[0.5, 3.0]], dtype=torch.float64)
+    out, jac = jacobians.output_and_jacobian(net, v)
+    slope = 1 - math.tanh(0.5) ** 2
+    torch.testing.assert_close(out.item(), 3 * math.tanh(0.5))
+    torch.testing.assert_close(jac[0, 0].tolist(), [3 * slope, math.tanh(0.5)])
 
 
 def test_a_single_newton_step_has_minimum_norm():

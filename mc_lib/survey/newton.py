@@ -8,7 +8,8 @@ from torch import Tensor
 
 from mc_lib.errors import NotAMinimum
 from mc_lib.networks import Network
-from mc_lib.params import from_vector, tolerance
+from mc_lib.params import tolerance
+from mc_lib.survey.jacobians import output_and_jacobian
 
 NEWTON_STEPS = 5  # from a point near M; more are a sign of a gap
 START_STEPS = 25  # from a random start
@@ -26,13 +27,8 @@ def linearise(
     >>> linearise(DeepLinear(one, one, (1,)), torch.tensor([[5.0, 7.0]]))  # output w_2 w_1
     (tensor([[-34.]]), tensor([[[7., 5.]]]))
     """
-    like = tuple(net.X.new_zeros(shape) for shape in net.shapes)
-    rows = net.Y.numel()
-    with torch.enable_grad():
-        u = v.detach().expand(rows, *v.shape).clone().requires_grad_()  # one copy for each row
-        out = net.output(from_vector(u, like)).flatten(-2)
-        (jac,) = torch.autograd.grad(out.diagonal(dim1=0, dim2=-1).sum(), u)
-    return net.Y.flatten() - out[0].detach(), jac.transpose(0, 1)
+    out, jac = output_and_jacobian(net, v)
+    return net.Y.flatten() - out, jac
 
 
 def gram_factor(gram: Float[Tensor, "S R R"], damping: Tensor | float = 0.0) -> Tensor:
