@@ -421,3 +421,22 @@ def test_an_exchange_that_finds_no_independent_row_is_refused():
     v0, flat = torch.eye(3, 2).double(), torch.ones(3, 2).double()
     with pytest.raises(RankDeficient, match="no row can be exchanged for row . of the end: the l"):
         exchange_corners(net, v0, flat)
+
+
+def test_a_sample_draws_again_where_the_features_are_deficient_and_keeps_the_others():
+    # with one input and relu half of all first layers of two neurons switch a data column off
+    x, y = torch.tensor([[1.0, -1.0]], dtype=torch.float64), torch.ones(1, 2, dtype=torch.float64)
+    net = TwoLayer(x, y, 3, torch.relu)
+    v, u = minima.sample(net, seeded(), (400,))
+    first = torch.randn(400, 3, 1, generator=seeded(), dtype=torch.float64)
+    good = (first > 0).any(-2).squeeze(-1) & (first < 0).any(-2).squeeze(-1)
+    assert 200 < good.sum() < 400
+    assert torch.equal(v[good], first[good])
+    assert (torch.linalg.matrix_rank(net.features(v)) == 2).all()
+    assert net.loss((v, u)).max() < 1e-20
+
+
+def test_a_sample_gives_up_when_every_draw_is_deficient():
+    x = torch.ones(1, 2, dtype=torch.float64)  # equal columns: σ(VX) has rank 1
+    with pytest.raises(RankDeficient, match="does not have full column rank 2"):
+        minima.sample(TwoLayer(x, x, 3, torch.tanh), seeded())

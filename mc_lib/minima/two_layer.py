@@ -6,7 +6,7 @@ affine spaces over F = {V : rank σ(VX) = k}, and has the components of F.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mc_lib.errors import OutOfDomain, RankDeficient
@@ -16,6 +16,8 @@ from mc_lib.minima.zero_loss import require_minimum
 from mc_lib.networks import TwoLayer, Weights
 from mc_lib.params import tolerance
 from mc_lib.shapes import broadcast_shapes
+
+REDRAWS = 20
 
 
 def count_components(net: TwoLayer) -> int:
@@ -83,8 +85,9 @@ def sample(
 ) -> Weights:
     """Return random points (V, U) of M.
 
-    V is standard normal times scale/√n, U = Y H⁺ + Z (I − H H⁺) with a standard normal
-    Z/√h.
+    V is standard normal times scale/√n, drawn again (20 times at most) while σ(VX) does not
+    have full column rank, as with ReLU when a column of data happens to switch all neurons
+    off; U = Y H⁺ + Z (I − H H⁺) with a standard normal Z/√h.
 
     Args:
         net: a network with h ≥ k.
@@ -97,7 +100,7 @@ def sample(
 
     Raises:
         OutOfDomain: scale is not positive.
-        RankDeficient: some σ(VX) does not have full column rank.
+        RankDeficient: h < k, or in every draw some σ(VX) does not have full column rank.
 
     >>> X = torch.eye(2, dtype=torch.float64)
     >>> net = TwoLayer(X, X, hidden=3, activation=torch.tanh)
@@ -107,9 +110,14 @@ def sample(
     if not 0 < scale < float("inf"):
         raise OutOfDomain(f"scale is a positive number, got {scale}")
     h, n = net.shapes[0]
-    v = torch.randn(
-        *batch, h, n, generator=generator, dtype=net.X.dtype, device=generator.device
-    ) * (scale / n**0.5)
+    how = {"generator": generator, "dtype": net.X.dtype, "device": generator.device}
+    v = torch.randn(*batch, h, n, **how) * (scale / n**0.5)
+    for _ in range(REDRAWS):
+        flat = _is_flat(torch.linalg.svdvals(net.features(v)))
+        if h < net.X.shape[1] or not flat.any():
+            break
+        fresh = torch.randn(*batch, h, n, **how) * (scale / n**0.5)
+        v = torch.where(flat[..., None, None], fresh, v)
     require_full_rank(net, v)
     return v, random_in_fibre(net.features(v), net.Y.expand(*batch, *net.Y.shape), generator)
 
@@ -138,10 +146,14 @@ def require_full_rank(net: TwoLayer, v: Float[Tensor, "*batch h n"], at: str = "
             f"path between any two minima h ≥ k + 1"
         )
     s = torch.linalg.svdvals(net.features(v))
-    flat = s[..., -1] <= tolerance(s.dtype).rank * s[..., 0]
+    flat = _is_flat(s)
     if flat.any():
         where, entry = first_fault(flat)
         raise RankDeficient(
             f"σ(VX){at} does not have full column rank {k}{entry}: smallest singular value "
             f"{float(s[where][-1]):.3g} against the largest {float(s[where][0]):.3g}"
         )
+
+
+def _is_flat(s: Float[Tensor, "*batch k"]) -> Bool[Tensor, "*batch"]:
+    return s[..., -1] <= tolerance(s.dtype).rank * s[..., 0]
