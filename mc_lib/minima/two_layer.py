@@ -110,14 +110,18 @@ def sample(
     if not 0 < scale < float("inf"):
         raise OutOfDomain(f"scale is a positive number, got {scale}")
     h, n = net.shapes[0]
-    how = {"generator": generator, "dtype": net.X.dtype, "device": generator.device}
-    v = torch.randn(*batch, h, n, **how) * (scale / n**0.5)
+
+    def draw() -> Tensor:
+        device, dtype = generator.device, net.X.dtype
+        entries = torch.randn(*batch, h, n, generator=generator, dtype=dtype, device=device)
+        return entries * (scale / n**0.5)
+
+    v = draw()
     for _ in range(REDRAWS):
         flat = _is_flat(torch.linalg.svdvals(net.features(v)))
         if h < net.X.shape[1] or not flat.any():
             break
-        fresh = torch.randn(*batch, h, n, **how) * (scale / n**0.5)
-        v = torch.where(flat[..., None, None], fresh, v)
+        v = torch.where(flat[..., None, None], draw(), v)
     require_full_rank(net, v)
     return v, random_in_fibre(net.features(v), net.Y.expand(*batch, *net.Y.shape), generator)
 
