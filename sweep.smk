@@ -1,15 +1,22 @@
 """One sweep as jobs: run it with `make sweep SWEEP=name`, which writes the plan it reads.
 
 A job is a batch of runs of one chapter. Its name says what it holds, so that another library,
-chapter or parameter makes another job, and results of before are not mistaken for it.
+chapter or parameter makes another job, and results of before are not mistaken for it. The runs
+work in the folder of the book, which a job may be started outside of.
 """
 
 import json
+import os
 import sys
 
+ROOT = config.get("root", os.getcwd())
 FOLDER = f"_build/sweeps/{config['sweep']}"
-with open(f"{FOLDER}/plan.json", encoding="utf-8") as file:
+with open(f"{ROOT}/{FOLDER}/plan.json", encoding="utf-8") as file:
     PLAN = json.load(file)
+
+
+envvars:
+    "PATH",
 
 
 localrules:
@@ -31,5 +38,6 @@ rule job:
         runtime=lambda wildcards: 5 + len(PLAN["jobs"][wildcards.job]) * PLAN["timeout"] // 60,
         mem_mb=PLAN["mem_mb"],
     shell:
-        "{sys.executable} -m book.pipeline.sweep_job {FOLDER}/plan.json {wildcards.job} {output}"
-        " 2> >(tee {log} >&2)"
+        "out=$(realpath -m {output}) log=$(realpath -m {log}); cd {ROOT}; "
+        "{sys.executable} -m book.pipeline.sweep_job {FOLDER}/plan.json {wildcards.job} $out"
+        " 2> >(tee $log >&2)"

@@ -120,6 +120,7 @@ def _faults(lines: list[str], base: Path) -> str:
     written = [p.read_text(encoding="utf-8").splitlines() for p in base.glob("faults/*.txt")]
     every = [line.strip() for line in lines] + [line for file in written for line in file]
     told = dict.fromkeys(x.removeprefix("error: ") for x in every if x.startswith("error: "))
+    told = told or dict.fromkeys(file[-1] for file in written if file)  # a traceback's last line
     if told:
         return "\n".join(f"sweep {base.name}: {line}" for line in told)
     kept = _note(base / "snakemake.log", lines)
