@@ -127,7 +127,8 @@ def barrier(
         return torch.stack([values[0], values[1] - ((1 - t[1]) * start + t[1] * end)])
 
     def objective(t: Tensor) -> Tensor:
-        return heights(t, loss_along(curve, loss, t, max_bytes=max_bytes))
+        times, at = t.unique(return_inverse=True)  # both searches often try the same ones
+        return heights(t, loss_along(curve, loss, times, max_bytes=max_bytes)[at])
 
     values = heights(grid.expand(2, -1), losses.expand(2, -1))
     best = local_maxima(values)
