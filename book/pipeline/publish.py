@@ -3,9 +3,11 @@
 python -m book.pipeline.publish
 """
 
+import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from book.pipeline import ledger, pages
@@ -65,6 +67,7 @@ def publish() -> None:
 
 def main() -> int:
     """Stage, build and publish the book; return the exit status."""
+    started = time.monotonic()
     try:
         stage()
     except ledger.LedgerError as error:
@@ -77,6 +80,8 @@ def main() -> int:
         )
         return 1
     publish()
+    seconds = {"html": round(time.monotonic() - started, 1)}
+    (BUILD / "timings.json").write_text(json.dumps(seconds) + "\n", encoding="utf-8")
     return 0
 
 

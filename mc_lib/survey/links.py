@@ -10,6 +10,7 @@ missing link is less: more links may still be found.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ class Graph:
     tried: Bool[Tensor, "S S"]
     joined: Bool[Tensor, "S S"]
 
-    @property
+    @cached_property
     def labels(self) -> Int[Tensor, "S"]:
         """The cluster of each point, 0, ..., count − 1."""
         _, labels = connected_components(self.joined.cpu().numpy(), directed=False)
