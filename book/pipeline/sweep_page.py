@@ -10,7 +10,7 @@ HEAD = """\
 <!-- Written by `make sweep-adopt`. Do not edit. -->
 # Seeds
 
-One seed proves little. Here all chapters ran again with other seeds, and every claim that they \
+One seed proves little. Here chapters ran again with other seeds, and every claim that they \
 check was counted: in how many runs it held, how near it came to failing, and how much the \
 measured value varies. A theorem must hold for every seed, up to rounding. A claim about what \
 training finds may fail for some; then its line says for which seeds. A run that stopped early \
