@@ -1,6 +1,7 @@
 """A sweep refuses before it runs, keeps what is finished, and counts what its runs found."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -412,3 +414,22 @@ def test_one_sweep_of_a_name_runs_at_a_time(root, capfd):
     with sweep._lock(base):
         assert sweep.main(["tiny"], root) == 1
     assert capfd.readouterr().err == "error: sweep tiny is running already; wait for it\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("stream", "shown"), [(Terminal, True), (io.StringIO, False)])
+def test_a_terminal_shows_how_many_runs_are_finished_and_a_file_nothing(
+    root, monkeypatch, stream, shown
+):
+    plan, base, over = planned(root), sweep_store.folder(root, "tiny"), threading.Event()
+    sweep_store.write(sweep_store.path(base, NAME, next(iter(plan["runs"]))), "{}")
+    screen = stream()
+    monkeypatch.setattr(sys, "stderr", screen)
+    over.set()
+    sweep._watch(plan, base, over)
+    assert ("sweep tiny" in screen.getvalue()) == shown
+    assert shown == ("1/2" in screen.getvalue())

@@ -142,7 +142,8 @@ def _watch(plan: dict[str, Any], base: Path, over: threading.Event) -> None:
                         waiting.pop(mark, None)
             for mark in [mark for mark, path in waiting.items() if path.exists()]:
                 del waiting[mark]
-            bar.update(total - len(waiting) - bar.n)
+            bar.n = total - len(waiting)
+            bar.refresh()
             if over.wait(1.0):
                 break
 
