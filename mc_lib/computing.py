@@ -41,7 +41,8 @@ def compute_with(device: Any, dtype: Any, threads: Any, *, float64_for: str = ""
     if float64_for and dtype != "float64":
         raise ParameterError(f"dtype = {dtype!r}: only float64 will do here: {float64_for}")
     count = integer("threads", threads, at_least=1)
-    torch.set_default_device(place)
+    # naming the CPU, which is the default anyway, would slow every call of torch down by a mode
+    torch.set_default_device(None if place.type == "cpu" else place)
     torch.set_default_dtype(DTYPES[dtype])
     torch.set_num_threads(count)
 

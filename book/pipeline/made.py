@@ -110,8 +110,9 @@ def page(chapters: Path, names: list[str]) -> str:
 ## Time and memory
 
 The seconds are those of the whole chapter, starting its kernel included, while other chapters \
-ran beside it on the other cores. The memory is the largest that the kernel held, and beside it what was estimated before the run: \
-a setting whose estimate is more than the machine has free is refused.
+ran beside it on the other cores. The memory is the largest that the kernel held, and beside it \
+what was estimated before the run: a setting whose estimate is more than the machine has free \
+is refused.
 
 | chapter | seed | seconds | MB | estimated | the slowest cells, by their first line |
 |---|---|---|---|---|---|
