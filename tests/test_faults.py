@@ -98,7 +98,7 @@ def test_two_builds_at_once_are_refused(project):
         second = start(project)
         _, complaints = second.communicate()
         assert second.returncode == 2
-        assert "error: another build is running" in complaints
+        assert "error: a build is running already" in complaints
     finally:
         os.killpg(build.pid, signal.SIGKILL)
         build.communicate()

@@ -37,14 +37,14 @@ def run(arguments: list[str], root: Path = ROOT) -> int:
     """
     command = [str(Path(sys.executable).with_name("snakemake")), *arguments]
     command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host"]
-    with _lock(root / "_build" / "lock") as lock:
+    with lock(root / "_build" / "lock", "a build") as held:
         process = subprocess.Popen(
             command,
             cwd=root,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            pass_fds=[lock.fileno()],  # held until Snakemake has ended, even if we are killed
+            pass_fds=[held.fileno()],  # held until Snakemake has ended, even if we are killed
         )
         with process:
             lines = _follow(process.stdout, root)
@@ -54,13 +54,18 @@ def run(arguments: list[str], root: Path = ROOT) -> int:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[TextIO]:
+def lock(path: Path, what: str) -> Iterator[TextIO]:
+    """Hold a lock that the operating system gives back when the last process with the file ends.
+
+    Raises:
+        Busy: another process holds it; the message says `what` is running.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f"another build is running in {path.parent}; wait for it") from None
+            raise Busy(f"{what} is running already; wait for it") from None
         yield file
 
 

@@ -8,21 +8,18 @@ The second makes that table the one of the book.
 """
 
 import argparse
-import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from tqdm import tqdm
 
-from book.pipeline import made, sweep_page, sweep_plan, sweep_store, sweep_table
+from book.pipeline import engine, made, sweep_page, sweep_plan, sweep_store, sweep_table
 from book.pipeline.profiles import ROOT
 
 ADOPTED = Path("book") / "generated" / "seeds.json"
@@ -38,19 +35,19 @@ def run(name: str, on: str, cores: int, root: Path = ROOT) -> dict[str, Any]:
 
     Raises:
         ParameterError: the file of the sweep asks for what there is not.
-        SweepFailed: a job failed, the sweep is running already, or there is no such profile.
+        SweepFailed: a job failed, or there is no such profile.
+        Busy: the sweep is running already.
     """
     if not (root / "profiles" / on / "config.yaml").exists():
         raise SweepFailed(f"there is no profiles/{on}/config.yaml")
     sweep = sweep_plan.read(root / "sweeps" / f"{name}.yaml", root)
     plan = sweep_plan.plan(sweep, root)
     base = sweep_store.folder(root, name)
-    base.mkdir(parents=True, exist_ok=True)
-    with _lock(base) as lock:
+    with engine.lock(base / "lock", f"sweep {name}") as held:
         try:
             sweep_store.write(base / "plan.json", json.dumps(plan, ensure_ascii=False))
             shutil.rmtree(base / "faults", ignore_errors=True)
-            _snakemake(plan, base, on, cores, root, lock)
+            _snakemake(plan, base, on, cores, root, held)
             found = sweep_table.table(plan, _results(plan, base)) | _circumstances(plan, base)
             sweep_store.write(
                 base / "table.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n"
@@ -62,18 +59,8 @@ def run(name: str, on: str, cores: int, root: Path = ROOT) -> dict[str, Any]:
     return found
 
 
-@contextmanager
-def _lock(base: Path) -> Iterator[IO[str]]:
-    with (base / "lock").open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SweepFailed(f"sweep {base.name} is running already; wait for it") from None
-        yield file
-
-
 def _snakemake(
-    plan: dict[str, Any], base: Path, on: str, cores: int, root: Path, lock: IO[str]
+    plan: dict[str, Any], base: Path, on: str, cores: int, root: Path, held: IO[str]
 ) -> None:
     """Run the jobs through Snakemake, with a bar on a terminal; its output goes to a file."""
     command = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", "sweep.smk"]
@@ -92,7 +79,7 @@ def _snakemake(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        pass_fds=[lock.fileno()],  # held until Snakemake has ended, even if we are killed
+        pass_fds=[held.fileno()],  # held until Snakemake has ended, even if we are killed
     )
     over = threading.Event()
     watch = threading.Thread(target=_watch, args=(plan, base, over), daemon=True)
@@ -196,7 +183,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     except ValueError as error:  # a ParameterError is one
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except SweepFailed as error:
+    except (SweepFailed, engine.Busy) as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1
     failed = sweep_table.failures(found)
