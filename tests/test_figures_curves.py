@@ -35,8 +35,8 @@ def test_points_on_logarithmic_scales():
     axes = figures.scatter({"a": (ONE, TWO)}, ("x", "y"), diagonal="d", logarithmic=True).axes[0]
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert list(axes.lines[1].get_xdata()) == [1.0, 4.0]
-    bare = figures.scatter({"a": (ONE, TWO)}, ("x", "y")).axes[0]
-    assert len(bare.lines) == 1
+    bare = figures.scatter({"a": (ONE, TWO), "none": (ONE[:0], TWO[:0])}, ("x", "y")).axes[0]
+    assert [len(line.get_xdata()) for line in bare.lines] == [len(ONE), 0]
 
 
 def test_losses_are_drawn_as_mean_and_band():
@@ -93,6 +93,8 @@ def test_deviations_are_grouped_by_dimension_below_the_bound():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ShapeMismatch, match=r"expected pairs of shapes \(n,\), \(n,\), got \[\]"):
         figures.scatter({}, ("x", "y"))
+    with pytest.raises(ShapeMismatch, match="at least one point"):
+        figures.scatter({"a": (ONE[:0], TWO[:0])}, ("x", "y"))
     with pytest.raises(ShapeMismatch, match=r"got \[\(\(3,\), \(2,\)\)\]"):
         figures.scatter({"a": (ONE, TWO[:2])}, ("x", "y"))
     with pytest.raises(OutOfDomain, match="at most 5 groups, got 6"):

@@ -26,7 +26,8 @@ def scatter(
     """Draw points of several kinds, with the line y = x where it is the claim.
 
     Args:
-        groups: for each kind the abscissas and the ordinates, both of one length.
+        groups: for each kind the abscissas and the ordinates, both of one length; a kind may
+            have no points, but not all.
         labels: what stands at the axes.
         diagonal: the name of the line y = x; without one it is not drawn.
         logarithmic: whether both scales are.
@@ -35,7 +36,7 @@ def scatter(
         The figure: one axes.
 
     Raises:
-        ShapeMismatch: abscissas and ordinates are not as many, or no group is given.
+        ShapeMismatch: abscissas and ordinates are not as many, or there is no point at all.
         OutOfDomain: more groups than colours, or a value ≤ 0 on a logarithmic scale.
 
     >>> import torch
@@ -48,8 +49,11 @@ def scatter(
         raise ShapeMismatch(f"expected pairs of shapes (n,), (n,), got {shapes}")
     if len(groups) > len(GROUPS):
         raise OutOfDomain(f"expected at most {len(GROUPS)} groups, got {len(groups)}")
-    every = [a.numpy(force=True) for pair in groups.values() for a in pair]
-    if logarithmic and min(a.min() for a in every if a.size) <= 0:
+    pairs = [[a.numpy(force=True) for a in pair] for pair in groups.values()]
+    every = [np.concatenate(column) for column in zip(*pairs, strict=True)]
+    if not every[0].size:
+        raise ShapeMismatch("expected at least one point, all groups are empty")
+    if logarithmic and min(a.min() for a in every) <= 0:
         raise OutOfDomain("a logarithmic scale shows positive values only")
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(5.4, 4.4), layout="constrained")
@@ -58,8 +62,7 @@ def scatter(
             x_, y_ = (a.numpy(force=True) for a in (x, y))
             axes.plot(x_, y_, color=colour, label=name, markeredgewidth=0, **style)
         if diagonal:
-            low = max(*(min(a.min() for a in every[i::2]) for i in (0, 1)))
-            top = min(*(max(a.max() for a in every[i::2]) for i in (0, 1)))
+            low, top = max(a.min() for a in every), min(a.max() for a in every)
             line = (low if logarithmic else min(0.0, low), top)
             axes.plot(line, line, "--", color=REFERENCE, label=diagonal, zorder=0)
         if logarithmic:
