@@ -44,7 +44,11 @@ def page(found: dict[str, Any]) -> str:
 def summary(found: dict[str, Any], failed: int) -> str:
     """Return the outcome in one sentence."""
     total = sum(len(part["claims"]) for part in found["chapters"].values())
+    entries = [c["settings"].values() for _, c in sweep_table.failures(found)]
+    unreached = sum(all(e["held"] + e["missing"] == e["runs"] for e in row) for row in entries)
     verdict = f"{total - failed} held in every run, {failed} did not" if failed else "all held"
+    if unreached:
+        verdict += f", of which {unreached} only because a run stopped before them"
     return (
         f"**{total} claims of {len(found['chapters'])} chapters in {found['runs']:,} runs: "
         f"{verdict}.**\n"
