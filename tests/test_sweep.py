@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from book.pipeline import execute, profiles, sweep, sweep_job, sweep_plan, sweep_store
+from book.pipeline import engine, execute, profiles, sweep, sweep_job, sweep_plan, sweep_store
 from mc_lib import ParameterError
 
 LINES = [
@@ -410,7 +410,7 @@ def test_one_sweep_of_a_name_runs_at_a_time(root, capfd):
     shutil.copytree(profiles.ROOT / "profiles", root / "profiles")
     base = sweep_store.folder(root, "tiny")
     base.mkdir(parents=True)
-    with sweep._lock(base):
+    with engine.lock(base / "lock", "a test"):
         assert sweep.main(["tiny"], root) == 1
     assert capfd.readouterr().err == "error: sweep tiny is running already; wait for it\n"
 
