@@ -35,22 +35,28 @@ def run(arguments: list[str], root: Path = ROOT) -> int:
     Raises:
         Busy: another run works in this folder.
     """
-    command = [str(Path(sys.executable).with_name("snakemake")), *arguments]
-    command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host"]
     with lock(root / "_build" / "lock", "a build") as held:
-        process = subprocess.Popen(
-            command,
-            cwd=root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            pass_fds=[held.fileno()],  # held until Snakemake has ended, even if we are killed
-        )
-        with process:
+        with start([*arguments, "--quiet", "rules", "host"], root, held) as process:
             lines = _follow(process.stdout, root)
     if process.returncode and not any(line.startswith("error: ") for line in lines):
         print("".join(lines), end="", file=sys.stderr)
     return process.returncode
+
+
+def start(arguments: list[str], root: Path, held: IO[str]) -> subprocess.Popen[str]:
+    """Start Snakemake in `root`, its two streams as one, and return its process.
+
+    The file of the lock is held until Snakemake has ended, even if we are killed.
+    """
+    command = [str(Path(sys.executable).with_name("snakemake")), *arguments]
+    return subprocess.Popen(
+        [*command, "--nolock", "--rerun-incomplete", "--keep-going"],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        pass_fds=[held.fileno()],
+    )
 
 
 @contextmanager
@@ -96,7 +102,7 @@ def _watch(bar: tqdm, root: Path, lines: list[str], over: threading.Event) -> No
         text = "".join(lines)
         found, totals = STEPS.findall(text), TOTAL.findall(text)
         done, total = found[-1] if found else (0, totals[-1] if totals else 1)
-        running = {name: share for name, share in _cells(root)}
+        running = dict(_cells(root))
         bar.total = float(total)
         bar.n = min(float(done) + sum(running.values()), bar.total)
         bar.set_description_str("book: " + (", ".join(sorted(running)) or "pages"))

@@ -54,7 +54,6 @@ def execute(
     failed = out.with_suffix(".failed.ipynb")
     for old in (target, records, failed, *_abandoned(out)):
         _remove(old)
-    draft = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         prefix = f"{SCRATCH}{out.name}-{os.getpid()}-"
@@ -127,8 +126,7 @@ def _write_run(
 
 def _message(notebook: Path, values: dict[str, Any], failed: Path, error: Exception) -> str:
     """Say in one line which chapter failed, in which cell, with which parameters, and why."""
-    settings = ", ".join(f"{name} = {value!r}" for name, value in values.items())
-    where = f"chapter {notebook.stem}{_cell(failed)} ({settings or 'default parameters'})"
+    where = f"chapter {notebook.stem}{_cell(failed)} ({profiles.in_words(values)})"
     look = f" (see {failed})" if failed.exists() else ""
     return f"{where}: {_reason(error)}{look}"
 
@@ -184,8 +182,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         notebook = profiles.find(options.chapter)
         settings = profiles.profile(options.profile).get(notebook.stem, {})
-        values = settings | profiles.parse(options.values)
-        profiles.require(notebook, values)
+        overrides = profiles.parse(options.values)
+        values = settings | overrides  # the settings of a profile are checked with it
+        profiles.require(notebook, overrides)
         profiles.require_memory(notebook, values)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

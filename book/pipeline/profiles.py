@@ -15,6 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY = Path(__file__).with_name("memory.yml")
+DEFAULT = "default parameters"
 CASTS = ("integer", "integers", "number", "numbers")
 
 
@@ -155,6 +156,11 @@ def _refusal(message: str) -> ValueError:
     from mc_lib import ParameterError
 
     return ParameterError(message)
+
+
+def in_words(values: dict[str, Any]) -> str:
+    """Return the parameters that were set as a message names them."""
+    return ", ".join(f"{name} = {value!r}" for name, value in values.items()) or DEFAULT
 
 
 def parse(assignments: list[str]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -63,24 +62,12 @@ def _snakemake(
     plan: dict[str, Any], base: Path, on: str, cores: int, root: Path, held: IO[str]
 ) -> None:
     """Run the jobs through Snakemake, with a bar on a terminal; its output goes to a file."""
-    command = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", "sweep.smk"]
-    command += [
-        "--workflow-profile",
-        str(Path("profiles") / on),
-        "--config",
-        f"sweep={plan['name']}",
-    ]
-    command += ["--rerun-incomplete", "--rerun-triggers", "mtime", "--keep-going", "--nolock"]
+    arguments = ["--snakefile", "sweep.smk", "--rerun-triggers", "mtime"]
+    arguments += ["--workflow-profile", str(Path("profiles") / on)]
+    arguments += ["--config", f"sweep={plan['name']}"]
     if on == "local":
-        command += ["--cores", str(cores)]
-    process = subprocess.Popen(
-        command,
-        cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        pass_fds=[held.fileno()],  # held until Snakemake has ended, even if we are killed
-    )
+        arguments += ["--cores", str(cores)]
+    process = engine.start(arguments, root, held)
     over = threading.Event()
     watch = threading.Thread(target=_watch, args=(plan, base, over), daemon=True)
     watch.start()

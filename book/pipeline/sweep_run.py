@@ -18,13 +18,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from book.pipeline.execute import CHECKS, RECORDS
+
 PRELOAD = (
     *("torch", "mc_lib", "mc_lib.figures", "matplotlib.pyplot", "scipy.stats", "sklearn"),
     *("papermill.iorw", "papermill.parameterize", "book.pipeline.sweep_run"),
 )
 """What the process imports from which all runs of a job are forked."""
-
-CHECKS, RECORDS = "MC_LIB_CHECKS", "MC_LIB_RECORDS"  # as in mc_lib.claims
 
 
 def work(connection: Connection, notebook: Path, values: dict[str, Any]) -> None:

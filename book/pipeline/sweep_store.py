@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from book.pipeline.profiles import in_words
+
 FORMAT = 1  # of a result; another number makes all of them anew
 
 
@@ -82,6 +84,5 @@ def read(path: Path, mark: str) -> dict[str, Any] | None:
 
 def describe(chapter: str, cell: int, parameters: dict[str, Any]) -> str:
     """Return where a run is: the chapter, the cell, and the parameters that were set."""
-    settings = ", ".join(f"{name} = {value!r}" for name, value in parameters.items())
     where = f", cell {cell}" if cell else ", before its first cell"
-    return f"chapter {chapter}{where} ({settings or 'default parameters'})"
+    return f"chapter {chapter}{where} ({in_words(parameters)})"
