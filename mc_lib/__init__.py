@@ -74,7 +74,7 @@ from mc_lib.networks import (
     partial_products,
 )
 from mc_lib.pairs import Pairs
-from mc_lib.parameters import integer, integers, number
+from mc_lib.parameters import integer, integers, number, numbers
 from mc_lib.params import distance, inner, lerp, norm
 from mc_lib.path_training import Descent, TrainedPath, elastic_band, train_bezier, train_chain
 from mc_lib.permuted import joining_permutations, permute
@@ -220,6 +220,7 @@ __all__ = [
     "new_minima",
     "norm",
     "number",
+    "numbers",
     "partial_products",
     "permutation_path",
     "permutations_of",

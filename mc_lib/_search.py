@@ -116,7 +116,7 @@ def in_chunks(
     Raises:
         OutOfDomain: max_bytes is not positive.
 
-    >>> in_chunks(lambda t: t + len(t), torch.zeros(3), (torch.zeros(4),), 2 * 16)
+    >>> in_chunks(lambda t: t + len(t), torch.zeros(3), (torch.zeros(4),), 2 * 4 * 8)
     tensor([2., 2., 1.])
     """
     if not max_bytes > 0:

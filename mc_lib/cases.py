@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -43,7 +42,7 @@ def linear_case(generator: torch.Generator, width: int, depth: int) -> Case:
         depth: the number of weights.
 
     Returns:
-        The case, in float64.
+        The case, in torch's default dtype.
 
     >>> case = linear_case(torch.Generator().manual_seed(0), 3, 2)
     >>> bool(case.net.loss(case.curve()(1.0)) < 1e-20)
@@ -66,7 +65,7 @@ def homogeneous_case(
         degree: of the activation.
 
     Returns:
-        The case, in float64.
+        The case, in torch's default dtype.
 
     >>> case = homogeneous_case(torch.Generator().manual_seed(0), 3, 2)
     >>> bool(case.net.loss(case.curve()(1.0)) < 1e-20)
@@ -136,10 +135,10 @@ def output_change(net: TwoLayer, w: Weights, g: Float[Tensor, "h h"]) -> Float[T
     Returns:
         The two norms.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, 1, torch.relu)
     >>> output_change(net, (one, 3 * one), -one)  # the neuron dies, and all is lost
-    tensor([3., 3.], dtype=torch.float64)
+    tensor([3., 3.])
     """
     image = approximate_act(g, w[1], w[0], net.X, net.activation)
     before, after = net.output(w), net.output((image.V, image.U))
@@ -172,11 +171,11 @@ def regime(
     (True, True)
     """
     x = _normal(generator, 12, columns)
-    net = TwoLayer(x, torch.ones(3, columns, dtype=torch.float64), hidden, activation)
+    net = TwoLayer(x, torch.ones(3, columns), hidden, activation)
     w = net.random(generator)
     M = 0.3 * _normal(generator, hidden, hidden) / hidden**0.5
     curve = ApproximateOrbit(net, M, w, nearest)
-    t = torch.linspace(0, 1, 5, dtype=torch.float64)
+    t = torch.linspace(0, 1, 5)
     before, after = net.output(w), net.output(curve(t))
     moved = torch.linalg.matrix_norm(after - before).max() / torch.linalg.matrix_norm(before)
     start = distance(curve(0.0), w) / norm(w)
@@ -184,5 +183,4 @@ def regime(
 
 
 def _normal(generator: torch.Generator, *shape: int) -> Tensor:
-    like: Any = {"dtype": torch.float64, "device": generator.device}
-    return torch.randn(*shape, generator=generator, **like)
+    return torch.randn(*shape, generator=generator, device=generator.device)

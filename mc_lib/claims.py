@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mc_lib import computing
 from mc_lib.errors import CheckFailed, OutOfDomain
 
 RECORDS = "MC_LIB_RECORDS"
@@ -91,6 +92,7 @@ def check(
     at_most: float | None = None,
     at_least: float | None = None,
     equals: Any = None,
+    rounding: float | None = None,
     cases: int = 1,
 ) -> None:
     """Compare a measurement with what a statement says, and record the outcome.
@@ -109,21 +111,29 @@ def check(
         at_most: passes when measured ≤ at_most.
         at_least: passes when measured ≥ at_least.
         equals: passes when measured == equals.
+        rounding: how far `measured` may lie beyond at_most (0 if only this is given) or
+            at_least through rounding errors, in float64; see `computing.rounding`.
         cases: over how many cases `measured` is the worst.
 
     Raises:
         CheckFailed: the comparison fails, unless MC_LIB_CHECKS=record; NaN fails every
             comparison.
-        OutOfDomain: not exactly one of at_most, at_least, equals was given, cases < 1, or
+        OutOfDomain: not exactly one of at_most, at_least, equals was given (`rounding` alone
+            stands for at_most, and does not go with equals), cases < 1, or
             `measured` is no number where one is compared by size.
+        ParameterError: `rounding` is not a number between 0 and 1.
 
     >>> check("Cor 4.2", "components for l = 3", measured=4, equals=2**2)
     ✓ Cor 4.2: components for l = 3 (= 4)
+    >>> check("Eq (4)", "loss on the curve", measured=3e-25, rounding=1e-20)
+    ✓ Eq (4): loss on the curve (≤ 1e-20)
     >>> check("Cor 4.2", "components for l = 3", measured=3, equals=2**2)
     Traceback (most recent call last):
     ...
     mc_lib.errors.CheckFailed: ✗ Cor 4.2: components for l = 3 (measured 3, not = 4)
     """
+    if rounding is not None and at_most is None and at_least is None:
+        at_most = 0.0
     bounds = {"≤": at_most, "≥": at_least, "=": equals}
     given = [(relation, value) for relation, value in bounds.items() if value is not None]
     if len(given) != 1 or cases < 1:
@@ -133,6 +143,8 @@ def check(
         )
     relation, reference = given[0]
     value, reference = _plain(measured), _plain(reference)
+    if rounding is not None:
+        reference += {"≤": 1, "≥": -1}[relation] * computing.rounding(rounding)
     if relation != "=" and not isinstance(value, int | float):
         raise OutOfDomain(f"{statement}: {relation} compares numbers, got {value!r}")
     holds = {

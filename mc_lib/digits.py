@@ -18,7 +18,7 @@ LARGEST = 16  # a pixel counts the dark dots of a 4 × 4 block
 
 
 def digits(
-    generator: torch.Generator, *, test: int = 597, dtype: torch.dtype = torch.float64
+    generator: torch.Generator, *, test: int = 597, dtype: torch.dtype | None = None
 ) -> tuple[Labelled, Labelled]:
     """Return handwritten digits to train on, and others to test on.
 
@@ -29,7 +29,7 @@ def digits(
     Args:
         generator: the source of randomness; the result lives on its device.
         test: how many images are held out, from 1 to 1796.
-        dtype: of the images.
+        dtype: of the images; torch's default dtype if None.
 
     Returns:
         (X, labels) of the images to train on and (X, labels) of those held out. X has a
@@ -46,6 +46,7 @@ def digits(
     """
     if not 1 <= test < IMAGES:
         raise OutOfDomain(f"hold out 1 to {IMAGES - 1} of the {IMAGES} images, got test = {test}")
+    dtype = dtype or torch.get_default_dtype()
     if dtype not in TOLERANCE:
         raise DtypeMismatch(f"dtype {dtype} is not supported: use torch.float64 or torch.float32")
     try:

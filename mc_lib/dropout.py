@@ -53,9 +53,9 @@ def keep_half(net: Classifier, w: Weights) -> Kept:
     Raises:
         McLibError: w is not a point of the network.
 
-    >>> x = torch.eye(2, dtype=torch.float64)
+    >>> x = torch.eye(2)
     >>> net = Classifier.of_labels(x, torch.tensor([0, 1]), 2, (2,))
-    >>> v = torch.tensor([[0.0, -1.0], [0.0, 1.0]], dtype=torch.float64)
+    >>> v = torch.tensor([[0.0, -1.0], [0.0, 1.0]])
     >>> keep_half(net, (x, v, 0 * x[0], 0 * x[0]))  # the first is read by no one
     (tensor([1]),)
     """
@@ -90,11 +90,11 @@ def dropped(net: Classifier, w: Weights, kept: Kept, layer: int) -> Weights:
     Raises:
         ShapeMismatch: not one set of neurons for each hidden layer.
 
-    >>> x = torch.eye(2, dtype=torch.float64)
+    >>> x = torch.eye(2)
     >>> net = Classifier.of_labels(x, torch.tensor([0, 1]), 2, (2,))
     >>> dropped(net, (x, x, x[0], x[0]), (torch.tensor([1]),), 1)[1]
     tensor([[0., 0.],
-            [0., 1.]], dtype=torch.float64)
+            [0., 1.]])
     """
     _require_kept(net, kept)
     return tuple(
@@ -125,7 +125,7 @@ def dropout_path(net: Classifier, u: Weights, v: Weights, kept_u: Kept, kept_v: 
         ShapeMismatch: not one set of neurons for each hidden layer.
         McLibError: u or v is not a point of the network.
 
-    >>> x = torch.eye(2, dtype=torch.float64)
+    >>> x = torch.eye(2)
     >>> net = Classifier.of_labels(x, torch.tensor([0, 1]), 2, (2,))
     >>> w = (x, x, x[0], x[0])
     >>> len(dropout_path(net, w, w, (torch.tensor([0]),), (torch.tensor([1]),)).curve.points)

@@ -98,11 +98,11 @@ def measure_method(
         McLibError: a curve that does not fit the network.
 
     >>> from mc_lib.curves import Line
-    >>> x = torch.tensor([[1.0, -1.0]], dtype=torch.float64)
+    >>> x = torch.tensor([[1.0, -1.0]])
     >>> net = Classifier.of_labels(x, torch.tensor([0, 1]), 2, (2,))
     >>> w = net.random(torch.Generator().manual_seed(0))
     >>> measure_method("rest", [Line(w, w)] * 2, net, net).train.round(decimals=9)
-    tensor([0., 0.], dtype=torch.float64)
+    tensor([0., 0.])
     """
     if len(curves) == 0:
         raise OutOfDomain(f"{name}: measure one curve or more, got none")

@@ -34,11 +34,11 @@ class Pairs:
     Raises:
         ShapeMismatch: not N points each.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> w0, w1 = (one[None], 6 * one[None]), (3 * one[None], 2 * one[None])
     >>> pairs = Pairs(DeepLinear(one, 6 * one, (1,)), w0, w1)
     >>> pairs.barrier * 36, pairs.same  # half way 2 · 4 = 8
-    (tensor([4.], dtype=torch.float64), tensor([True]))
+    (tensor([4.]), tensor([True]))
     """
 
     net: DeepLinear

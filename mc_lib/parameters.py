@@ -59,8 +59,7 @@ def integers(
     >>> integers("depths", [2, 3], at_least=2)
     (2, 3)
     """
-    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) == 0:
-        raise ParameterError(f"{name} = {values!r}: expected a list of integers, such as [2, 3]")
+    _require_list(name, values, "a list of integers, such as [2, 3]")
     entries = enumerate(values)
     return tuple(integer(f"{name}[{i}]", v, at_least=at_least, at_most=at_most) for i, v in entries)
 
@@ -91,6 +90,36 @@ def number(name: str, value: Any, *, at_least: float, at_most: float | None = No
         )
     _require_range(name, value, at_least, at_most)
     return float(value)
+
+
+def numbers(
+    name: str, values: Any, *, at_least: float, at_most: float | None = None
+) -> tuple[float, ...]:
+    """Return `values` as floats if it is a list of at least one number in the allowed range.
+
+    Args:
+        name: of the parameter, for the message.
+        values: what was given.
+        at_least: smallest allowed entry.
+        at_most: largest allowed entry, if there is one.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        ParameterError: not a list, empty, or an entry that `number` refuses.
+
+    >>> numbers("degrees", [0.5, 2], at_least=0.25)
+    (0.5, 2.0)
+    """
+    _require_list(name, values, "a list of numbers, such as [0.5, 2.0]")
+    entries = enumerate(values)
+    return tuple(number(f"{name}[{i}]", v, at_least=at_least, at_most=at_most) for i, v in entries)
+
+
+def _require_list(name: str, values: Any, expected: str) -> None:
+    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) == 0:
+        raise ParameterError(f"{name} = {values!r}: expected {expected}")
 
 
 def _require_range(

@@ -82,7 +82,7 @@ def train_bezier(
         NotFinite: the training diverged.
         McLibError: u and v are not points of the network.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> from mc_lib.networks import DeepLinear
     >>> net, u, v = DeepLinear(one, one, (1,)), (one, one), (-one, -one)
     >>> train_bezier(net, u, v, Descent(3, 0.1), torch.Generator()).curve(1.0) == v
@@ -123,7 +123,7 @@ def train_chain(
         NotFinite: the training diverged.
         McLibError: u and v are not points of the network.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> from mc_lib.networks import DeepLinear
     >>> net, u, v = DeepLinear(one, one, (1,)), (one, one), (-one, -one)
     >>> train_chain(net, u, v, Descent(3, 0.1), torch.Generator(), bends=3).curve.breakpoints
@@ -176,7 +176,7 @@ def elastic_band(
         NotFinite: the training diverged.
         McLibError: u and v are not points of the network.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> from mc_lib.networks import DeepLinear
     >>> net, u, v = DeepLinear(one, one, (1,)), (one, 0 * one), (0 * one, one)
     >>> band = elastic_band(net, u, v, Descent(200, 0.1), torch.Generator(), pivots=1)

@@ -58,8 +58,8 @@ def joining_permutations(net: DeepLinear, w0: Weights, w1: Weights) -> Permutati
         NotConnected: the signs differ at a layer of one neuron, which has no odd permutation.
         McLibError: as `component`.
 
-    >>> one = torch.eye(2, dtype=torch.float64)
-    >>> flip = torch.diag(torch.tensor([-1.0, 1.0], dtype=torch.float64))
+    >>> one = torch.eye(2)
+    >>> flip = torch.diag(torch.tensor([-1.0, 1.0]))
     >>> joining_permutations(DeepLinear(one, one, (2,)), (one, one), (flip, flip))
     (tensor([1, 0]),)
     """

@@ -93,7 +93,7 @@ class PermutedLoss:
             ShapeMismatch: a point is batched.
             McLibError: as `net.require_weights`.
 
-        >>> one = torch.eye(1, dtype=torch.float64)
+        >>> one = torch.eye(1)
         >>> net = HomogeneousNet(one, one, (1,))
         >>> PermutedLoss.between(net, (one, one), (4 * one, one / 4)).exact().loss
         0.31640625

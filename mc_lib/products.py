@@ -81,14 +81,15 @@ def nearest_product(
     S is the graph of W_2 = W_1⁻¹A over the invertible W_1. From each start, the BFGS method
     minimises ‖W_1 − M_1‖² + ‖W_1⁻¹A − M_2‖², whose derivative by W_1 is
     2(W_1 − M_1) − 2 W_1⁻ᵀ (W_1⁻¹A − M_2) (W_1⁻¹A)ᵀ. The starts are M_1, AM_2⁻¹, the balanced
-    factor of A, each with one random change of signs, and random matrices.
+    factor of A, these with random changes of signs of the columns and with the opposite
+    ones (so that both branches are tried for n = 1), and random matrices.
 
     Args:
         M1: shape (n, n).
         M2: shape (n, n).
         A: invertible, shape (n, n).
         generator: the source of the random starts.
-        starts: how many random starts, ≥ 0, besides the six others.
+        starts: how many random starts, ≥ 0, besides the nine others.
 
     Returns:
         The best point found: an upper bound on the distance.
@@ -118,7 +119,7 @@ def nearest_product(
     signs = (2 * torch.randint(2, (n,), **options) - 1).numpy(force=True)
     options["dtype"] = torch.float64
     known = [x for x in (m1, _divide(a, m2), first) if x is not None]
-    trials = [*known, *(x * signs for x in known)]
+    trials = [*known, *(x * s for s in (signs, -signs) for x in known)]
     trials += [first @ torch.randn(n, n, **options).numpy(force=True) for _ in range(starts)]
     objective = _objective(m1, m2, a)
     best = min((_minimise(objective, x) for x in trials), key=lambda found: found[0])

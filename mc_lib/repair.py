@@ -33,12 +33,12 @@ class RepairedLine:
     Raises:
         McLibError: u and v are not points of the network.
 
-    >>> x = torch.tensor([[1.0, -1.0]], dtype=torch.float64)
+    >>> x = torch.tensor([[1.0, -1.0]])
     >>> net = Classifier.of_labels(x, torch.tensor([0, 1]), 2, (1,))
-    >>> one = torch.ones(2, 1, dtype=torch.float64)
+    >>> one = torch.ones(2, 1)
     >>> u, v = ((s * one[:1], one, 0 * one[0], 0 * one[:, 0]) for s in (3.0, -1.0))
     >>> RepairedLine(net, u, v)(0.5)[0]  # on the segment it is 1, in u and v of size 3 and 1
-    tensor([[2.]], dtype=torch.float64)
+    tensor([[2.]])
     """
 
     net: Classifier

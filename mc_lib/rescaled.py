@@ -60,7 +60,7 @@ def planted_minimum(
     degree: float = 1.0,
     slope: float = 0.125,
 ) -> tuple[HomogeneousNet, Weights]:
-    """Return a random network in float64 and a minimum of it: it fits what it computes.
+    """Return a random network and a minimum of it: it fits what it computes.
 
     X and all weights are normal; Y is the output, with the last weight scaled such that
     ‖Y‖ = 1.
@@ -84,9 +84,7 @@ def planted_minimum(
     """
     if len(sizes) < 3:
         raise OutOfDomain(f"sizes: input, one hidden layer or more, output; got {sizes}")
-    x = torch.randn(
-        sizes[0], columns, generator=generator, dtype=torch.float64, device=generator.device
-    )
+    x = torch.randn(sizes[0], columns, generator=generator, device=generator.device)
     net = HomogeneousNet(x, x.new_ones(sizes[-1], columns), sizes[1:-1], degree, slope)
     *inner, last = net.random(generator)
     w = (*inner, last / net.output((*inner, last)).norm())
@@ -182,10 +180,10 @@ def rescaling_family(
         OutOfDomain: a factor is not positive, all are 1, or points < 2.
         McLibError: as `net.require_weights`.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> family = rescaling_family(DeepLinear(one, one, (1,)), (one, one), torch.tensor([3.0]))
     >>> family.segment.max(), family.ends.tolist()  # ((3 + ⅓ − 2)/4)²
-    (tensor(0.1111, dtype=torch.float64), [[3.0, 0.3333333333333333]])
+    (tensor(0.1111), [[3.0, 0.3333333333333333]])
     """
     net.require_weights(w)
     require_point((m,), "m")

@@ -61,9 +61,9 @@ def approximate_sweep(
         ShapeMismatch: no scales.
         McLibError: as `ApproximateOrbit`.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, hidden=1, activation=torch.square)
-    >>> t = torch.linspace(0, 1, 3, dtype=torch.float64)
+    >>> t = torch.linspace(0, 1, 3)
     >>> found = approximate_sweep(net, (one, one), one, t[1:], t)
     >>> found.curve.shape, float(found.curve.max()) < 1e-28
     (torch.Size([2, 3]), True)
@@ -106,7 +106,7 @@ def cassini_sweep(levels: Float[Tensor, "S"], points: int = 201) -> CassiniSweep
     """Return the counterexample to Theorem 6.2 at each level, by its exact formulas.
 
     Args:
-        levels: c, each above 1, in float64.
+        levels: c, each above 1.
         points: how many points of each lobe.
 
     Returns:
@@ -116,16 +116,16 @@ def cassini_sweep(levels: Float[Tensor, "S"], points: int = 201) -> CassiniSweep
         ShapeMismatch: no levels.
         OutOfDomain: a level of 1 or below.
 
-    >>> found = cassini_sweep(torch.tensor([1.5], dtype=torch.float64))
+    >>> found = cassini_sweep(torch.tensor([1.5]))
     >>> bool(found.distance > found.bound)
     True
     """
     if levels.ndim != 1 or len(levels) == 0:
         raise ShapeMismatch(f"expected levels (S,), one or more, got {tuple(levels.shape)}")
     lobes = [CassiniLobe(float(c)) for c in levels]
-    t = torch.linspace(0, 1, points, dtype=torch.float64)
+    t = torch.linspace(0, 1, points).to(levels)
     kappa, chord, far = (
-        torch.tensor([getattr(x, name) for x in lobes], dtype=torch.float64)
+        torch.tensor([getattr(x, name) for x in lobes]).to(levels)
         for name in ("max_curvature", "chord", "distance")
     )
     defined = kappa * chord / 2 <= 1

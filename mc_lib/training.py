@@ -65,7 +65,7 @@ def train(
     One step on ‖1 − w₂w₁‖² at (1, 3), where the gradient is (12, 4):
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> found = train(DeepLinear(one, one, (1,)), (one, 3 * one), steps=1, rate=0.125)
     >>> [x.item() for x in found.w], found.losses.tolist()
     ([-0.5, 2.5], [4.0, 5.0625])

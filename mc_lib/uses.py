@@ -36,7 +36,7 @@ def new_minima(
     Raises:
         McLibError: as `FixedOutputs`.
 
-    >>> X = torch.eye(2, dtype=torch.float64)
+    >>> X = torch.eye(2)
     >>> net, rng = Classifier(X, X, (8,), 0.5), torch.Generator()
     >>> w = net.random(rng)
     >>> found = new_minima(net, w, rng, 3)
@@ -68,7 +68,7 @@ def two_tasks(
     widths: tuple[int, ...],
     *,
     remember: int,
-    dtype: torch.dtype = torch.float64,
+    dtype: torch.dtype | None = None,
 ) -> tuple[Classifier, Classifier, Classifier, Classifier]:
     """Return the digits 0 to 4 as an old task and 5 to 9 as a new one, for one network.
 
@@ -76,7 +76,7 @@ def two_tasks(
         generator: the source of randomness, for which images are held out.
         widths: the hidden widths of the network; it has ten scores in both tasks.
         remember: how many images of the old task there are to train on.
-        dtype: of the images.
+        dtype: of the images; torch's default dtype if None.
 
     Returns:
         The old task, its held-out images, the new task, its held-out images.
@@ -135,7 +135,7 @@ def learn_new(
         OutOfDomain: a method of another name.
         McLibError: as `train` and `FixedOutputs`.
 
-    >>> X = torch.eye(2, dtype=torch.float64)
+    >>> X = torch.eye(2)
     >>> old, rng = Classifier(X, X, (8,), 0.5), torch.Generator()
     >>> w = old.random(rng)
     >>> new = old.on(-X, X.flip(0))

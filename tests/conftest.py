@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 import torch
 
+torch.set_default_dtype(torch.float64)  # as in the book; a test of float32 names it
 MODE = os.environ.get("MC_LIB_PLAIN", "")
 PLAIN = MODE != ""
 if not PLAIN:

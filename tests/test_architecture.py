@@ -19,9 +19,10 @@ PACKAGE = ROOT.name
 # A file imports from lower floors only; the files of a package are one unit, without cycles.
 FLOORS = (
     {"errors"},
-    {"params", "claims", "parameters", "shapes"},
-    {"_search", "computing", "digits", "matrix_cases", "planes", "progress", "topology"},
-    {"groups"},
+    {"params", "parameters", "shapes"},
+    {"_search", "computing", "digits", "matrix_cases", "planes", "topology"},
+    {"groups", "claims"},
+    {"progress"},
     {"layers", "approximate"},
     {"symmetry"},
     {"networks", "invariance"},

@@ -28,6 +28,32 @@ def outside_a_build(monkeypatch):
     monkeypatch.delenv("MC_LIB_CHECKS", raising=False)
 
 
+# -- rounding ------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("bound", "inside", "outside"),
+    [
+        ({"rounding": 1e-12}, 1e-12, 1.1e-12),
+        ({"at_most": 1, "rounding": 1e-12}, 1 + 0.9e-12, 1 + 1.1e-12),
+        ({"at_least": 1, "rounding": 1e-12}, 1 - 0.9e-12, 1 - 1.1e-12),
+    ],
+)
+def test_rounding_moves_the_bound_by_what_the_dtype_may_leave(bound, inside, outside):
+    check("Eq (8)", "ratio", inside, **bound)
+    with pytest.raises(CheckFailed):
+        check("Eq (8)", "ratio", outside, **bound)
+    torch.set_default_dtype(torch.float32)
+    try:
+        check("Eq (8)", "ratio", outside, **bound)
+    finally:
+        torch.set_default_dtype(torch.float64)
+
+
+@pytest.mark.bad_input
+def test_rounding_does_not_go_with_equals():
+    with pytest.raises(OutOfDomain, match="exactly one"):
+        check("Eq (8)", "ratio", 1.0, equals=1.0, rounding=1e-12)
+
+
 # -- what is printed -----------------------------------------------------------
 @pytest.mark.parametrize(
     ("options", "line"),

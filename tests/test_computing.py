@@ -93,14 +93,6 @@ def test_another_dtype_is_refused(dtype):
 
 
 @pytest.mark.bad_input
-def test_single_precision_is_refused_with_the_reason_where_it_will_not_do():
-    mc.compute_with("cpu", "float64", 1, float64_for="it counts digits")
-    with pytest.raises(ParameterError) as error:
-        mc.compute_with("cpu", "float32", 1, float64_for="it counts digits")
-    assert str(error.value) == "dtype = 'float32': only float64 will do here: it counts digits"
-
-
-@pytest.mark.bad_input
 @pytest.mark.parametrize("threads", [0, -1, 1.0, "1", True, None])
 def test_threads_are_a_positive_number(threads):
     with pytest.raises(ParameterError, match=r"^threads = .*: expected (an integer|at least 1)"):

@@ -205,7 +205,7 @@ def test_combine_weighs_points() -> None:
 
 
 def test_a_large_sum_of_finite_entries_is_in_range() -> None:
-    huge = torch.full((2, 4), 3e38)
+    huge = torch.full((2, 4), 3e38, dtype=torch.float32)
     assert not torch.isfinite(huge.sum())
     require_in_range((huge,), torch.tensor([0.0, 1.0]))
 

@@ -81,7 +81,7 @@ def test_residual_networks_have_the_components_of_the_theory(case):
 
 
 def test_float32_counts_the_same():
-    x = torch.ones(1, 1)
+    x = torch.ones(1, 1, dtype=torch.float32)
     found = survey_components(DeepLinear(x, 2 * x, (1,)), generator(1), samples=20, patience=1)
     assert found.count == 2 and found.points.dtype == torch.float32
 

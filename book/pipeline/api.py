@@ -58,9 +58,11 @@ HEAD = """\
 # The library
 
 `mc_lib` is the library behind the chapters. Import it as `import mc_lib as mc`; everything on \
-this page is then `mc.…`. Each example is run by the tests. Weights are tensors whose last two \
-dimensions are the matrix, all dimensions before them are batch; dtype and device follow the \
-input. Whatever is impossible raises one of the errors at the end.
+this page is then `mc.…`. Each example is run by the tests, after \
+`torch.set_default_dtype(torch.float64)`. Weights are tensors whose last two dimensions are the \
+matrix, all dimensions before them are batch; dtype and device follow the input. What is made \
+from nothing has torch's default dtype, and lives where its random generator lives. Whatever is \
+impossible raises one of the errors at the end.
 """
 
 

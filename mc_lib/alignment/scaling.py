@@ -37,7 +37,7 @@ def best_factors(
 
     Between weights (6, 1) and (2, 3) lies the factor 3, which leaves nothing over:
 
-    >>> numbers = (torch.tensor(x, dtype=torch.float64) for x in (12.0, 4.0, 3.0, 9.0))
+    >>> numbers = (torch.tensor(x) for x in (12.0, 4.0, 3.0, 9.0))
     >>> c, value = best_factors(*numbers)
     >>> round(float(c), 6), round(float(value) + 6**2 + 1**2, 6)
     (3.0, 0.0)

@@ -137,8 +137,8 @@ def product_distance_bound(
         ShapeMismatch: the shapes do not fit.
 
     >>> three = 3 * torch.eye(2)
-    >>> product_distance_bound(three, three, torch.eye(2)) ** 2  # 2 (3² − 2)
-    tensor(14.0000)
+    >>> product_distance_bound(three, three, torch.eye(2)).square()  # 2 (3² − 2)
+    tensor(14.)
     """
     require_tensors([M1, M2, A], "product_distance_bound: M_1, M_2, A")
     shapes = [tuple(x.shape) for x in (M1, M2, A)]

@@ -41,7 +41,7 @@ class ApproximateOrbit(Curve):
         ShapeMismatch: M is not h × h, or w is batched or not of the network.
         McLibError: as `approximate_act`.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, hidden=1, activation=torch.square)
     >>> curve = ApproximateOrbit(net, 2 * one, (one, 3 * one))
     >>> v, u = curve(0.5)
@@ -87,7 +87,7 @@ class ApproximateOrbit(Curve):
             NoRealLogarithm: g has none.
             McLibError: as `ApproximateOrbit`.
 
-        >>> one = torch.eye(1, dtype=torch.float64)
+        >>> one = torch.eye(1)
         >>> net = TwoLayer(one, one, hidden=1, activation=torch.square)
         >>> curve = ApproximateOrbit.between(net, 4 * one, (one, one))
         >>> [round(float(x), 12) for x in curve(1.0)]
@@ -112,10 +112,10 @@ class ApproximateOrbit(Curve):
         Returns:
             The images, batched over t.
 
-        >>> one = torch.eye(1, dtype=torch.float64)
+        >>> one = torch.eye(1)
         >>> net = TwoLayer(one, one, hidden=1, activation=torch.square)
         >>> curve = ApproximateOrbit(net, 0 * one, (one, one))
-        >>> curve.image(torch.zeros(2, dtype=torch.float64)).rank
+        >>> curve.image(torch.zeros(2)).rank
         tensor([1, 1])
         """
         v, u = self.w

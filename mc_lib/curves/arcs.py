@@ -43,7 +43,7 @@ class ArcCurves:
         *,
         pieces: int = 8,
         turn: float = math.pi,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
     ) -> "ArcCurves":
         """Return random curves with κ_max = 1 and length ℓ, and so κ_max ℓ, in (0, turn].
 
@@ -58,7 +58,7 @@ class ArcCurves:
             dimension: N ≥ 2.
             pieces: P ≥ 1.
             turn: the largest κ_max ℓ.
-            dtype: of the result.
+            dtype: of the result; torch's default dtype if None.
 
         Returns:
             The curves, starting at 0.
@@ -81,7 +81,7 @@ class ArcCurves:
             x = torch.rand(size, generator=generator, dtype=dtype, device=generator.device)
             return 1 - x  # in (0, 1]
 
-        strength = uniform(count, 1) - torch.finfo(dtype).eps
+        strength = uniform(count, 1) - torch.finfo(dtype or torch.get_default_dtype()).eps
         straighter = uniform(*shape) < strength
         curvatures = torch.where(straighter, uniform(*shape), 1.0)
         curvatures = curvatures / curvatures.amax(1, keepdim=True)

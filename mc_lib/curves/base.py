@@ -145,7 +145,7 @@ def require_in_range(points: Point, times: Float[Tensor, "*times"]) -> None:
     >>> require_in_range((torch.tensor([[1.0], [torch.inf]]),), torch.tensor([0.0, 9.0]))
     Traceback (most recent call last):
     ...
-    mc_lib.errors.NotFinite: at t = 9 the curve leaves the range of torch.float32
+    mc_lib.errors.NotFinite: at t = 9 the curve leaves the range of torch.float64
     """
     xs = [x.detach() for x in leaves(points)]
     if all(math.isfinite(x.sum()) for x in xs):  # one fast pass; an infinite sum is looked into

@@ -61,7 +61,7 @@ class CassiniLobe(Curve):
     @property
     def start(self) -> Plane:
         """The lower side of the neck."""
-        return (torch.tensor([0.0, -self.chord / 2], dtype=torch.float64),)
+        return (torch.tensor([0.0, -self.chord / 2]),)
 
     @property
     def chord(self) -> float:

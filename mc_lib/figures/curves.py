@@ -180,7 +180,7 @@ def cassini(sweep: CassiniSweep) -> Figure:
 
     >>> import torch
     >>> from mc_lib.sweeps import cassini_sweep
-    >>> len(cassini(cassini_sweep(torch.tensor([1.2, 1.5], dtype=torch.float64))).axes)
+    >>> len(cassini(cassini_sweep(torch.tensor([1.2, 1.5]))).axes)
     2
     """
     if not bool(sweep.bound.isfinite().all()):

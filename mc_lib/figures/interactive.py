@@ -136,7 +136,7 @@ def rounded(x: Tensor) -> list[Any]:
         NotFinite: an entry is NaN or infinite.
 
     >>> import torch
-    >>> rounded(torch.tensor([[1.0, 1 / 3], [-2e-7, 123456.0]], dtype=torch.float64))
+    >>> rounded(torch.tensor([[1.0, 1 / 3], [-2e-7, 123456.0]]))
     [[1, 0.3333], [-2e-07, 123500]]
     """
     array = np.asarray(x.numpy(force=True), dtype=float)

@@ -52,7 +52,7 @@ class Group(ABC):
         self,
         batch: tuple[int, ...] = (),
         *,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Element:
         """Return the identity e, repeated over `batch`."""
@@ -71,7 +71,7 @@ class Group(ABC):
         generator: torch.Generator,
         batch: tuple[int, ...] = (),
         *,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
     ) -> Element:
         """Return random elements; groups that are not compact also take `condition`."""
 

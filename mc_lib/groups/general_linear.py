@@ -24,7 +24,7 @@ class GeneralLinear(MatrixGroup):
     (Section 3 of the paper).
 
     >>> G = GeneralLinear(2)
-    >>> swap = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    >>> swap = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
     >>> int(G.component(swap)), int(G.component(G.compose(swap, swap)))
     (-1, 1)
     """
@@ -56,7 +56,7 @@ class GeneralLinear(MatrixGroup):
         *,
         condition: float = 10.0,
         component: int | None = None,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
     ) -> Float[Tensor, "*batch n n"]:
         """Return random invertible matrices of a chosen condition number.
 
@@ -69,7 +69,7 @@ class GeneralLinear(MatrixGroup):
             batch: leading shape.
             condition: c ≥ 1.
             component: +1 or -1 for the sign of det g; None leaves it to chance.
-            dtype: of the result.
+            dtype: of the result; torch's default dtype if None.
 
         Returns:
             Shape (*batch, n, n).
@@ -82,6 +82,7 @@ class GeneralLinear(MatrixGroup):
         >>> round(float(torch.linalg.cond(g)), 6)
         100.0
         """
+        dtype = dtype or torch.get_default_dtype()
         require_condition(condition, self.n, dtype)
         options: dict[str, Any] = {"dtype": dtype, "device": generator.device}
         p, q = (

@@ -19,7 +19,7 @@ def matrix_exponential(m: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch 
     Returns:
         Shape (..., n, n).
 
-    >>> turn = torch.tensor([[0.0, -0.03125], [0.03125, 0.0]], dtype=torch.float64)
+    >>> turn = torch.tensor([[0.0, -0.03125], [0.03125, 0.0]])
     >>> bool(abs(matrix_exponential(turn)[1, 0] - torch.sin(turn[1, 0])) < 1e-16)
     True
     """
@@ -39,14 +39,14 @@ class MatrixGroup(Group):
         self,
         batch: tuple[int, ...] = (),
         *,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Float[Tensor, "*batch n n"]:
         """Return the identity matrix, repeated over `batch`.
 
         Args:
             batch: leading shape.
-            dtype: of the result.
+            dtype: of the result; torch's default dtype if None.
             device: of the result.
 
         Returns:

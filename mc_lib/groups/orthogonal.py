@@ -61,7 +61,7 @@ class Orthogonal(MatrixGroup):
         batch: tuple[int, ...] = (),
         *,
         component: int | None = None,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
     ) -> Float[Tensor, "*batch n n"]:
         """Return uniform (Haar) random orthogonal matrices.
 
@@ -69,7 +69,7 @@ class Orthogonal(MatrixGroup):
             generator: the source of randomness; the result lives on its device.
             batch: leading shape.
             component: +1 or -1 for det; None leaves it to chance.
-            dtype: of the result.
+            dtype: of the result; torch's default dtype if None.
 
         Returns:
             Shape (*batch, n, n).
@@ -78,7 +78,7 @@ class Orthogonal(MatrixGroup):
             OutOfDomain: component not in {+1, -1, None}.
 
         >>> Orthogonal(1).sample(torch.Generator(), component=-1)
-        tensor([[-1.]], dtype=torch.float64)
+        tensor([[-1.]])
         """
         shape = (*batch, self.n, self.n)
         q = haar(torch.randn(*shape, generator=generator, dtype=dtype, device=generator.device))

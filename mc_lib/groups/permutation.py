@@ -31,7 +31,7 @@ class Permutation(DiscreteGroup):
         self,
         batch: tuple[int, ...] = (),
         *,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Int[Tensor, "*batch n"]:
         """Return (0, 1, ..., n − 1), repeated over `batch`.
@@ -94,7 +94,7 @@ class Permutation(DiscreteGroup):
         generator: torch.Generator,
         batch: tuple[int, ...] = (),
         *,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
     ) -> Int[Tensor, "*batch n"]:
         """Return uniform random permutations: the order of n random numbers.
 
@@ -153,18 +153,18 @@ class Permutation(DiscreteGroup):
         return 1 - 2 * (inversions % 2)
 
     def matrix(
-        self, g: Int[Tensor, "*batch n"], *, dtype: torch.dtype = torch.float64
+        self, g: Int[Tensor, "*batch n"], *, dtype: torch.dtype | None = None
     ) -> Float[Tensor, "*batch n n"]:
         """Return P with P_{i, g(i)} = 1, zero elsewhere.
 
         Args:
             g: shape (..., n).
-            dtype: of the result.
+            dtype: of the result; torch's default dtype if None.
 
         Returns:
             Shape (..., n, n).
 
-        >>> Permutation(2).matrix(torch.tensor([1, 0]), dtype=torch.float32)
+        >>> Permutation(2).matrix(torch.tensor([1, 0]))
         tensor([[0., 1.],
                 [1., 0.]])
         """

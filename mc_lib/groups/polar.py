@@ -72,7 +72,7 @@ def is_invertible(s: Float[Tensor, "*batch n"]) -> Bool[Tensor, "*batch"]:
     Returns:
         Shape (...).
 
-    >>> is_invertible(torch.tensor([[1.0, 1e-3], [1.0, 1e-8]]))
+    >>> is_invertible(torch.tensor([[1.0, 1e-3], [1.0, 1e-18]]))
     tensor([ True, False])
     """
     return s[..., -1] > s.shape[-1] * torch.finfo(s.dtype).eps * s[..., 0]

@@ -45,7 +45,7 @@ class PositiveScaling(Group):
         self,
         batch: tuple[int, ...] = (),
         *,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Float[Tensor, "*batch n"]:
         """Return the vector of ones, repeated over `batch`."""
@@ -118,7 +118,7 @@ class PositiveScaling(Group):
         batch: tuple[int, ...] = (),
         *,
         condition: float = 10.0,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
     ) -> Float[Tensor, "*batch n"]:
         """Return random scalings whose largest and smallest factors are √c and 1/√c.
 
@@ -129,7 +129,7 @@ class PositiveScaling(Group):
             generator: the source of randomness; the result lives on its device.
             batch: leading shape.
             condition: c ≥ 1.
-            dtype: of the result.
+            dtype: of the result; torch's default dtype if None.
 
         Returns:
             Shape (*batch, n).
@@ -141,6 +141,7 @@ class PositiveScaling(Group):
         >>> round(float(g.max()), 6), round(float(g.min()), 6)
         (10.0, 0.1)
         """
+        dtype = dtype or torch.get_default_dtype()
         require_condition(condition, self.n, dtype)
         u = torch.rand(*batch, self.n, generator=generator, dtype=dtype, device=generator.device)
         return torch.exp(0.5 * math.log(condition) * spread(u))

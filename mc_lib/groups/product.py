@@ -54,12 +54,12 @@ class ProductGroup:
         )
 
     def identity(
-        self, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
+        self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
     ) -> Elements:
         """Return the identity (e, ..., e).
 
         Args:
-            dtype: of the result.
+            dtype: of the result; torch's default dtype if None.
             device: of the result.
 
         Returns:
@@ -131,7 +131,7 @@ class ProductGroup:
         batch: tuple[int, ...] = (),
         *,
         condition: float = 10.0,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
     ) -> Elements:
         """Return random elements.
 
@@ -139,7 +139,7 @@ class ProductGroup:
             generator: the source of randomness.
             batch: leading shape.
             condition: condition number of the entries whose group is not compact.
-            dtype: of the result.
+            dtype: of the result; torch's default dtype if None.
 
         Returns:
             One entry for each factor.

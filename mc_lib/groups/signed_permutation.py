@@ -32,7 +32,7 @@ class SignedPermutation(DiscreteGroup):
         self,
         batch: tuple[int, ...] = (),
         *,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Int[Tensor, "*batch n"]:
         """Return (1, 2, ..., n), repeated over `batch`.
@@ -96,7 +96,7 @@ class SignedPermutation(DiscreteGroup):
         generator: torch.Generator,
         batch: tuple[int, ...] = (),
         *,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
     ) -> Int[Tensor, "*batch n"]:
         """Return uniform random signed permutations.
 
@@ -140,18 +140,18 @@ class SignedPermutation(DiscreteGroup):
         return (sizes == torch.arange(1, self.n + 1, device=g.device)).all(-1)
 
     def matrix(
-        self, g: Int[Tensor, "*batch n"], *, dtype: torch.dtype = torch.float64
+        self, g: Int[Tensor, "*batch n"], *, dtype: torch.dtype | None = None
     ) -> Float[Tensor, "*batch n n"]:
         """Return S with S_{i, |g_i|} = sign(g_i), zero elsewhere.
 
         Args:
             g: shape (..., n).
-            dtype: of the result.
+            dtype: of the result; torch's default dtype if None.
 
         Returns:
             Shape (..., n, n).
 
-        >>> SignedPermutation(2).matrix(torch.tensor([-2, 1]), dtype=torch.float32)
+        >>> SignedPermutation(2).matrix(torch.tensor([-2, 1]))
         tensor([[ 0., -1.],
                 [ 1.,  0.]])
         """

@@ -53,9 +53,9 @@ def exchange_corners(
         RankDeficient: h ≤ k leaves no free row, or an exchange finds no independent row, to
             working precision.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, hidden=2, activation=torch.relu)
-    >>> v0, v1 = (torch.tensor([v], dtype=torch.float64).mT for v in ([1.0, -3.0], [-3.0, 1.0]))
+    >>> v0, v1 = (torch.tensor([v]).mT for v in ([1.0, -3.0], [-3.0, 1.0]))
     >>> exchange_corners(net, v0, v1).squeeze(-1).tolist()  # never both negative
     [[1.0, -3.0], [1.0, 1.0], [-3.0, 1.0]]
     """

@@ -47,7 +47,7 @@ def count_components(net: Network) -> int:
         OutOfDomain: a network whose minimum is not described here.
 
     >>> import torch
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = DeepLinear(one, one, widths=(1, 1))
     >>> count_components(net), count_components(ResidualLinear(one, one, 1, epsilon=1.0))
     (4, 3)
@@ -75,7 +75,7 @@ def component(net: Network, w: Weights) -> Int[Tensor, "*batch b"]:
         OutOfDomain: a network whose minimum is not described here.
 
     >>> import torch
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> component(DeepLinear(one, one, (1, 1)), (-one, one, -one))
     tensor([-1, -1])
     """
@@ -140,10 +140,10 @@ def connect(net: Network, w0: Weights, w1: Weights) -> MinimumCurve:
         OutOfDomain: a network whose minimum is not described here.
 
     >>> import torch
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = DeepLinear(one, one, (1,))
     >>> connect(net, (one, one), (4 * one, one / 4))(0.5)  # the hyperbola W_1 W_2 = 1
-    (tensor([[2.]], dtype=torch.float64), tensor([[0.5000]], dtype=torch.float64))
+    (tensor([[2.]]), tensor([[0.5000]]))
     """
     return _about(net)[1].connect(net, w0, w1)
 
@@ -165,7 +165,7 @@ def loss_between(net: Network, w0: Weights, w1: Weights, points: int = 21) -> fl
         McLibError: as `connect`, but for `NotConnected`.
 
     >>> import torch
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = DeepLinear(one, one, (1,))
     >>> print(loss_between(net, (one, one), (-one, -one)))
     None

@@ -90,7 +90,7 @@ def sheets(net: DeepLinear, extent: float, points: int) -> tuple[Weights, Int[Te
         ShapeMismatch: the weights are not 1 × 1.
         OutOfDomain: extent ≤ 1 or points < 2.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> w, signs = sheets(DeepLinear(one, one, (1, 1)), extent=2.0, points=5)
     >>> w[0].shape, signs.tolist()
     (torch.Size([4, 5, 5, 1, 1]), [[1, 1], [1, -1], [-1, -1], [-1, 1]])

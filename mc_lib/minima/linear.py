@@ -37,7 +37,7 @@ def count_components(net: DeepLinear) -> int:
         RankDeficient: A does not have full column rank, a layer is too narrow for it, or
             zero loss is out of reach.
 
-    >>> X = torch.eye(3, dtype=torch.float64)
+    >>> X = torch.eye(3)
     >>> count_components(DeepLinear(X, X, widths=(3, 3))), count_components(
     ...     DeepLinear(X, X, widths=(3, 4))
     ... )
@@ -80,7 +80,7 @@ def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
         NotAMinimum: w has positive loss.
         RankDeficient: as `count_components`; also where rounding leaves some P_i singular.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> component(DeepLinear(one, one, (1, 1)), (-one, one, -one))
     tensor([-1, -1])
     """

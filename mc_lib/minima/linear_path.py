@@ -78,10 +78,10 @@ def connect(net: DeepLinear, w0: Weights, w1: Weights) -> LinearCurve:
         RankDeficient: as `count_components`; also where rounding leaves some P_i singular.
 
     >>> import torch
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = DeepLinear(one, one, (1, 1))
     >>> connect(net, (one, one, one), (4 * one, one, one / 4))(0.5)[0]
-    tensor([[2.]], dtype=torch.float64)
+    tensor([[2.]])
     >>> connect(net, (one, one, one), (-one, one, -one))
     Traceback (most recent call last):
     ...

@@ -25,7 +25,7 @@ def crossing(curve: Curve) -> Weights:
         OutOfDomain: W_1 does not change its sign between the ends.
 
     >>> from mc_lib.curves import Line
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> w1, w2 = crossing(Line((-one, one), (3 * one, 5 * one)))  # at t = 1/4
     >>> abs(float(w1)) < 1e-15, float(w2)
     (True, 2.0)
@@ -64,7 +64,7 @@ def forbidden_gap(net: ResidualLinear, points: int = 2001) -> float:
         ShapeMismatch: the network is not of size 1 × 1.
         OutOfDomain: ε = 0, or too few points.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> round(forbidden_gap(ResidualLinear(one, one, hidden=1, epsilon=2.0)), 6)
     4.0
     """

@@ -37,7 +37,7 @@ def count_components(net: ResidualLinear) -> int:
         RankDeficient: A does not have full column rank, or zero loss is out of reach; for
             ε = 0 also where h < n.
 
-    >>> one, eye = torch.eye(1, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
+    >>> one, eye = torch.eye(1), torch.eye(2)
     >>> [count_components(ResidualLinear(one, one, 1, epsilon)) for epsilon in (0.0, 1.0)]
     [4, 3]
     >>> count_components(ResidualLinear(eye, eye, 2, 1.0))
@@ -66,7 +66,7 @@ def component(net: ResidualLinear, w: Weights) -> Int[Tensor, "*batch b"]:
         NotAMinimum: w has positive loss.
         RankDeficient: as `count_components`; also where rounding leaves M singular.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = ResidualLinear(one, one, hidden=1, epsilon=1.0)
     >>> component(net, (-one, 3 * one, -one / 2))  # M = 1 − 3
     tensor([-1, -1])
@@ -114,7 +114,7 @@ def sample(
         OutOfDomain: `signs` names no component.
         RankDeficient: as `count_components`.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = ResidualLinear(one, one, hidden=1, epsilon=1.0)
     >>> component(net, sample(net, torch.Generator(), signs=(-1, 1)))
     tensor([-1,  1])

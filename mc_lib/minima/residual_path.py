@@ -125,7 +125,7 @@ def connect(
         ShapeMismatch: an end is batched, or no weights of the network.
         RankDeficient: as `component`.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = ResidualLinear(one, one, hidden=1, epsilon=1.0)
     >>> curve = connect(net, (one, 0 * one, one), (-one, 0 * one, one))  # through W_1 = 0
     >>> curve.residual < 1e-30

@@ -42,7 +42,7 @@ def residual_from_group(
         NotInGroup: g_1 = 0 or f(g_2) = 0.
         RankDeficient: Y = 0.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = ResidualLinear(one, 6 * one, hidden=1, epsilon=1.0)
     >>> [float(x) for x in residual_from_group(net, 2 * one, one, alpha=3.0)]
     [2.0, 1.0, 2.0]
@@ -72,7 +72,7 @@ def residual_to_group(net: ResidualLinear, w: Weights, alpha: float) -> tuple[Te
         OutOfDomain: α is 0 or ε, or W_1 = 0: the point lies on S_0, outside the chart.
         NotAMinimum: w has positive loss.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = ResidualLinear(one, 6 * one, hidden=1, epsilon=1.0)
     >>> [float(x) for x in residual_to_group(net, (2 * one, one, 2 * one), alpha=3.0)]
     [2.0, 1.0]
@@ -101,7 +101,7 @@ def shifted(
         ShapeMismatch: the network or g_2 is not of size 1 × 1.
         OutOfDomain: α is 0 or ε.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> float(shifted(ResidualLinear(5 * one, one, hidden=1, epsilon=1.0), one, alpha=3.0))
     15.0
     """
@@ -129,7 +129,7 @@ def residual_piece(net: ResidualLinear, w: Weights) -> Int[Tensor, "*batch"]:
         ShapeMismatch: the network is not of size 1 × 1.
         NotAMinimum: w has positive loss.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = ResidualLinear(one, one, hidden=1, epsilon=1.0)
     >>> [int(residual_piece(net, (x * one, 0 * one, one))) for x in (2.0, -2.0, 0.0)]
     [1, 2, 0]

@@ -35,7 +35,7 @@ def residual_sheets(
         OutOfDomain: another network, or an argument out of its range.
         RankDeficient: Y = 0.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = ResidualLinear(one, one, hidden=1, epsilon=1.0)
     >>> w, signs = residual_sheets(net, extent=2.0, height=8.0, points=5)
     >>> w[0].shape, signs.tolist()

@@ -37,7 +37,7 @@ def count_components(net: TwoLayer) -> int:
     Raises:
         RankDeficient: h ≤ k.
 
-    >>> X = torch.eye(2, dtype=torch.float64)
+    >>> X = torch.eye(2)
     >>> count_components(TwoLayer(X, X, hidden=3, activation=torch.tanh))
     1
     """
@@ -64,7 +64,7 @@ def component(net: TwoLayer, w: Weights) -> Int[Tensor, "*batch 0"]:
         NotAMinimum: w has positive loss.
         RankDeficient: h ≤ k, or σ(VX) does not have full column rank.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, hidden=2, activation=torch.relu)
     >>> component(net, (torch.ones(2, 1).double(), torch.ones(1, 2).double() / 2)).shape
     torch.Size([0])
@@ -102,7 +102,7 @@ def sample(
         OutOfDomain: scale is not positive.
         RankDeficient: h < k, or in every draw some σ(VX) does not have full column rank.
 
-    >>> X = torch.eye(2, dtype=torch.float64)
+    >>> X = torch.eye(2)
     >>> net = TwoLayer(X, X, hidden=3, activation=torch.tanh)
     >>> bool(net.loss(sample(net, torch.Generator())) < 1e-25)
     True

@@ -84,9 +84,9 @@ def connect(net: TwoLayer, w0: Weights, w1: Weights, *, tries: int = TRIES) -> T
         NotAMinimum: an end has positive loss.
         ShapeMismatch: an end is batched, or no weights of the network.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, hidden=2, activation=torch.tanh)
-    >>> v = torch.ones(2, 1, dtype=torch.float64)
+    >>> v = torch.ones(2, 1)
     >>> u = v.mT / (2 * torch.tanh(one))
     >>> connect(net, (v, u), (2 * v, v.mT / (2 * torch.tanh(2 * one)))).route
     'straight'
@@ -141,9 +141,9 @@ def smallest_on(net: TwoLayer, corners: Float[Tensor, "c h n"]) -> float:
         The least of the values at 201 equally spaced times and at the corners, refined
         about the four lowest of the equally spaced ones.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, hidden=1, activation=torch.tanh)
-    >>> smallest_on(net, torch.tensor([-1.0, 2.0], dtype=torch.float64)[:, None, None]) < 1e-7
+    >>> smallest_on(net, torch.tensor([-1.0, 2.0])[:, None, None]) < 1e-7
     True
     """
 

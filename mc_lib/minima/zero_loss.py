@@ -21,7 +21,7 @@ def require_minimum(net: Network, w: Weights, rtol: float | None = None) -> None
         NotAMinimum: with the relative loss and the tolerance.
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> require_minimum(DeepLinear(one, one, (1,)), (one, 2 * one))
     Traceback (most recent call last):
     ...
@@ -50,7 +50,7 @@ def relative_loss(net: Network, w: Weights) -> float:
         RankDeficient: Y = 0, which gives no scale.
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> relative_loss(DeepLinear(one, 2 * one, (1,)), (one, torch.stack([2 * one, one])))
     0.25
     """
@@ -73,7 +73,7 @@ def require_ends(net: Network, w0: Weights, w1: Weights) -> None:
         NotAMinimum: a point has positive loss.
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> require_ends(DeepLinear(one, one, (1,)), (one, one), (one, one))
     """
     for name, w in (("w0", w0), ("w1", w1)):

@@ -32,7 +32,7 @@ class HomogeneousNet(Network):
         ShapeMismatch: X and Y are not matrices with the same number of columns.
         OutOfDomain: no hidden width, one below 1, or an impossible degree or slope.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = HomogeneousNet(one, 9 * one, (1,), degree=2)
     >>> float(net.loss((3 * one, 2 * one)))  # (9 − 2·3²)²
     81.0

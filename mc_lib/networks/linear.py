@@ -34,7 +34,7 @@ class DeepLinear(Network):
         RankDeficient: X does not have full row rank.
         OutOfDomain: a width below 1, or none given.
 
-    >>> eye = torch.eye(2, dtype=torch.float64)
+    >>> eye = torch.eye(2)
     >>> net = DeepLinear(eye, eye, widths=(2,))
     >>> float(net.loss((eye, 3 * eye)))  # ‖I − 3 I‖²
     8.0
@@ -60,7 +60,7 @@ class DeepLinear(Network):
             condition: condition number of X and of Y.
 
         Returns:
-            A network in float64.
+            A network in torch's default dtype.
 
         Raises:
             OutOfDomain: depth < 2, width < 1, or an impossible condition number.

@@ -32,7 +32,7 @@ class ResidualLinear(Network):
         RankDeficient: X does not have full row rank.
         OutOfDomain: hidden < 1, or ε is not finite.
 
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = ResidualLinear(one, 6 * one, hidden=1, epsilon=1.0)
     >>> float(net.loss((one, one, 2 * one)))  # (6 − 2 (1 + 1))²
     4.0

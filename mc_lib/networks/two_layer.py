@@ -32,7 +32,7 @@ class TwoLayer(Network):
         OutOfDomain: hidden < 1.
 
     >>> import torch
-    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> one = torch.eye(1)
     >>> net = TwoLayer(2 * one, one, hidden=1, activation=torch.square)
     >>> float(net.loss((one, one)))  # (1 − 2²)²
     9.0

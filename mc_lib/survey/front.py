@@ -81,7 +81,7 @@ def survey_components(
         NotAMinimum: random starts do not reach zero loss.
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one = torch.ones(1, 1, dtype=torch.float64)
+    >>> one = torch.ones(1, 1)
     >>> hyperbola = DeepLinear(one, one, widths=(1,))
     >>> found = survey_components(hyperbola, torch.Generator().manual_seed(0), samples=20)
     >>> found.count, found.history

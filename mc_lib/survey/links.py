@@ -113,9 +113,9 @@ def join(net: Network, p: Tensor, jp: Tensor, q: Tensor, jq: Tensor) -> Bool[Ten
         jq: see q.
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one = torch.ones(1, 1, dtype=torch.float64)
-    >>> p = torch.tensor([[0.5, 2.0], [0.5, 2.0]], dtype=torch.float64)  # w_2 w_1 = 1
-    >>> q = torch.tensor([[2.0, 0.5], [-2.0, -0.5]], dtype=torch.float64)
+    >>> one = torch.ones(1, 1)
+    >>> p = torch.tensor([[0.5, 2.0], [0.5, 2.0]])  # w_2 w_1 = 1
+    >>> q = torch.tensor([[2.0, 0.5], [-2.0, -0.5]])
     >>> jacobians = p.flip(1).unsqueeze(1), q.flip(1).unsqueeze(1)
     >>> join(DeepLinear(one, one, (1,)), p, jacobians[0], q, jacobians[1]).tolist()
     [True, False]
@@ -151,7 +151,7 @@ def link(net: Network, graph: Graph, generator: torch.Generator, tries: int, fir
         first: points before it have had their turn.
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one, g = torch.ones(1, 1, dtype=torch.float64), torch.Generator().manual_seed(0)
+    >>> one, g = torch.ones(1, 1), torch.Generator().manual_seed(0)
     >>> net, v = DeepLinear(one, one, (1,)), torch.tensor([[0.9, 1 / 0.9], [1.0, 1.0]])
     >>> pair = empty_graph(net).with_points(v.double(), v.double().flip(1).unsqueeze(1))
     >>> pair.count, link(net, pair, g, tries=1, first=0).count

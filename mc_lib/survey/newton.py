@@ -70,7 +70,7 @@ def retract(
         The points, the Jacobians there, and which points have arrived.
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one = torch.ones(1, 1, dtype=torch.float64)
+    >>> one = torch.ones(1, 1)
     >>> v, _, found = retract(DeepLinear(one, one, (1,)), torch.full((1, 2), 1.1).double())
     >>> found.item(), [round(x, 6) for x in v[0].tolist()]
     (True, [1.0, 1.0])
@@ -121,7 +121,7 @@ def draw(
         NotAMinimum: the starts do not reach zero loss.
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one = torch.ones(1, 1, dtype=torch.float64)
+    >>> one = torch.ones(1, 1)
     >>> v, _ = draw(DeepLinear(one, one, (1,)), torch.Generator().manual_seed(0), 2)
     >>> [round(x, 6) for x in v.prod(1).tolist()]
     [1.0, 1.0]

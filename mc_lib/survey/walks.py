@@ -35,9 +35,9 @@ def explore(net: Network, graph: Graph, generator: torch.Generator, steps: int) 
         steps: of each walk.
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one, g = torch.ones(1, 1, dtype=torch.float64), torch.Generator().manual_seed(0)
+    >>> one, g = torch.ones(1, 1), torch.Generator().manual_seed(0)
     >>> from mc_lib.survey.links import empty_graph
-    >>> net, v = DeepLinear(one, one, (1,)), torch.ones(1, 2, dtype=torch.float64)
+    >>> net, v = DeepLinear(one, one, (1,)), torch.ones(1, 2)
     >>> walked = explore(net, empty_graph(net).with_points(v, v.unsqueeze(1)), g, steps=3)
     >>> walked.count, bool((walked.v.prod(1) - 1).abs().max() < 1e-7)
     (1, True)
@@ -78,8 +78,8 @@ def walk(
         The ends moved to M, the Jacobians there, and whether that move was short.
 
     >>> from mc_lib.networks import DeepLinear
-    >>> one = torch.ones(1, 1, dtype=torch.float64)
-    >>> v, w = (torch.tensor([x], dtype=torch.float64) for x in ([4.0, 0.25], [1.0, 1.0]))
+    >>> one = torch.ones(1, 1)
+    >>> v, w = (torch.tensor([x]) for x in ([4.0, 0.25], [1.0, 1.0]))
     >>> end, _, good = walk(DeepLinear(one, one, (1,)), v, w / 2, w, steps=60)
     >>> [round(x, 4) for x in end[0].tolist()], good.item()  # the nearest to (½, ½)
     ([1.0, 1.0], True)
