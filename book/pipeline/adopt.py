@@ -3,13 +3,14 @@
     python -m book.pipeline.adopt
 
 The notebooks go to book/, without the traces of this machine and this run; the arrays of
-the figures go to book/reference, which later runs are compared with, and each array that
-differs from the one it replaces is named with the difference; the generated pages are written
-anew.
+figures that differ by more than the comparison allows go to book/reference, which later runs
+are compared with, and each such array is named with the difference; the generated pages are
+written anew.
 """
 
 import shutil
 import sys
+from pathlib import Path
 
 import nbformat
 
@@ -21,7 +22,7 @@ REFERENCE = ROOT / "book" / "reference"
 
 
 def without_traces(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop the metadata that papermill and the kernel add: times, paths, versions."""
+    """Drop what differs from run to run: times, paths, versions, where a stream was cut."""
     notebook.metadata = nbformat.from_dict(
         {key: notebook.metadata[key] for key in ("kernelspec",) if key in notebook.metadata}
     )
@@ -30,7 +31,33 @@ def without_traces(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.metadata.pop(key, None)
         if cell.metadata.get("tags") == []:
             del cell.metadata["tags"]
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs)
     return notebook
+
+
+def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Join the pieces of a stream that follow each other."""
+    whole: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if whole and output.get("name") and output.get("name") == whole[-1].get("name"):
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
+
+
+def adopt_figures(figures: Path, reference: Path) -> list[str]:
+    """Copy the arrays that are new or differ, and return one line for each."""
+    lines = compare.shared(figures, reference)
+    changed = {line.partition(":")[0] for line in lines}
+    for arrays in sorted(figures.glob("*.npz")):
+        if not (reference / arrays.name).exists():
+            lines.append(f"{arrays.stem}: new")
+        elif arrays.stem not in changed:
+            continue
+        shutil.copy(arrays, reference / arrays.name)
+    return lines
 
 
 def main() -> int:
@@ -41,12 +68,8 @@ def main() -> int:
         nbformat.write(without_traces(executed), target)
         figures = CHAPTERS / f"{name}.records" / "figures"
         print(f"adopted {name}")
-        for line in compare.shared(figures, REFERENCE):
-            print(f"  changed: figure {line}")
-        for arrays in figures.glob("*.npz"):
-            if not (REFERENCE / arrays.name).exists():
-                print(f"  new: figure {arrays.stem}")
-            shutil.copy(arrays, REFERENCE / arrays.name)
+        for line in adopt_figures(figures, REFERENCE):
+            print(f"  figure {line}")
     pages.write(CHAPTERS, ROOT / "book")
     return 0
 
