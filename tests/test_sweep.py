@@ -90,9 +90,8 @@ def finished(root):
 def test_the_sweeps_of_the_book_are_valid_and_reach_every_chapter():
     folder = profiles.ROOT / "sweeps"
     found = {p.stem: sweep_plan.read(p) for p in sorted(folder.glob("*.yaml"))}
-    assert list(found) == ["example", "seeds", "training"]
-    reached = {c for name in ("seeds", "training") for c in found[name].chapters}
-    assert reached == profiles.chapters().keys()
+    assert list(found) == ["example", "seeds"]
+    assert set(found["seeds"].chapters) == profiles.chapters().keys()
 
 
 @pytest.mark.parametrize(
