@@ -36,7 +36,7 @@ rule job:
     threads: 1
     resources:
         runtime=lambda wildcards: 5 + len(PLAN["jobs"][wildcards.job]) * PLAN["timeout"] // 60,
-        mem_mb=PLAN["mem_mb"],
+        mem_mb=lambda wildcards: PLAN["mem_mb"][wildcards.job],
     shell:
         "out=$(realpath -m {output}) log=$(realpath -m {log}); cd {ROOT}; "
         "{sys.executable} -m book.pipeline.sweep_job {FOLDER}/plan.json {wildcards.job} $out"

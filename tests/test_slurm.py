@@ -177,7 +177,8 @@ def test_a_profile_sets_only_what_its_executor_knows(name):
 def test_snakemake_reads_a_profile_and_would_run_the_jobs(name, tmp_path):
     pytest.importorskip(PLUGINS[name], reason="the extra [cluster] is not installed")
     base = sweep_store.folder(tmp_path, "tiny")
-    plan = {"name": "tiny", "timeout": 60, "mem_mb": 2000, "jobs": {"01-a": ["x"], "01-b": ["y"]}}
+    plan = {"name": "tiny", "timeout": 60, "jobs": {"01-a": ["x"], "01-b": ["y"]}}
+    plan["mem_mb"] = {"01-a": 900, "01-b": 1100}
     sweep_store.write(base / "plan.json", json.dumps(plan))
     done = subprocess.run(
         [
@@ -191,4 +192,6 @@ def test_snakemake_reads_a_profile_and_would_run_the_jobs(name, tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "rule job:" in done.stdout + done.stderr and "runtime=6" in done.stdout + done.stderr
+    told = done.stdout + done.stderr
+    assert "rule job:" in told and "runtime=6" in told
+    assert "mem_mb=900" in told and "mem_mb=1100" in told

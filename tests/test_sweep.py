@@ -175,6 +175,17 @@ def test_settings_that_agree_share_their_runs_and_a_batch_is_a_job(root):
     assert [mark for marks in plan["jobs"].values() for mark in marks] == list(plan["runs"])
 
 
+def test_a_job_asks_for_the_memory_of_its_largest_run(root):
+    write_sweep(root, seeds=[0])
+    plan = sweep_plan.plan(read(root), root)
+    assert list(plan["mem_mb"].values()) == [sweep_plan.PARENT + sweep_plan.UNKNOWN]
+    plan = sweep_plan.plan(sweep_plan.read(profiles.ROOT / "sweeps" / "example.yaml"))
+    for job, marks in plan["jobs"].items():
+        runs = [plan["runs"][mark] for mark in marks]
+        each = [profiles.memory(profiles.ROOT / x["notebook"], x["values"]) for x in runs]
+        assert plan["mem_mb"][job] == sweep_plan.PARENT + max(each) > sweep_plan.PARENT
+
+
 def test_a_result_has_another_name_when_what_it_was_made_from_changes(root):
     def mark():
         return next(iter(sweep_plan.plan(read(root), root)["runs"]))

@@ -13,7 +13,8 @@ from book.pipeline import profiles, sweep_store
 
 KEYS = {"chapters", "seeds", "settings", "batch", "timeout"}
 OWN = {"profile", "every"}  # keys of a setting that are not chapters
-MEMORY = 2000  # megabytes that a job asks of a cluster
+PARENT = 400  # megabytes of the process that the runs of a job are forked from
+UNKNOWN = 2000  # megabytes of a run, where memory.yml has no formula
 
 
 @dataclass(frozen=True)
@@ -168,17 +169,26 @@ def plan(sweep: Sweep, root: Path = profiles.ROOT) -> dict[str, Any]:
                     "parameters": parameters,
                 }
                 cases.append([chapter, setting, seed, mark])
+    jobs = _jobs(runs, sweep.batch)
     return {
         "name": sweep.name,
         "seeds": sweep.seeds,
         "settings": sweep.described,
         "batch": sweep.batch,
         "timeout": sweep.timeout,
-        "mem_mb": MEMORY,
+        "mem_mb": {
+            job: _memory([runs[mark] for mark in marks], root) for job, marks in jobs.items()
+        },
         "cases": cases,
         "runs": runs,
-        "jobs": _jobs(runs, sweep.batch),
+        "jobs": jobs,
     }
+
+
+def _memory(runs: list[dict[str, Any]], root: Path) -> int:
+    """Return the megabytes that a job asks of a cluster: it has one run at a time."""
+    needed = (profiles.memory(root / run["notebook"], run["values"]) for run in runs)
+    return PARENT + max(each or UNKNOWN for each in needed)
 
 
 def _jobs(runs: dict[str, dict[str, Any]], batch: int) -> dict[str, list[str]]:
