@@ -28,6 +28,21 @@ def test_tensors_to_come_have_the_dtype_and_the_device(name, kind):
     assert torch.get_default_device() == torch.device("cpu")
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_what_is_made_from_nothing_has_the_default_dtype(kind):
+    torch.set_default_dtype(kind)
+    g, groups = mc.generator(0), (mc.GeneralLinear(2), mc.Orthogonal(2), mc.PositiveScaling(2))
+    made = [x for group in groups for x in (group.sample(g), group.identity())]
+    made += [
+        group.matrix(group.sample(g)) for group in (mc.Permutation(2), mc.SignedPermutation(2))
+    ]
+    made += [mc.DeepLinear.square(2, 2, g).X, mc.planted_minimum(g, (2, 2, 2), 1)[1][0]]
+    made += [mc.cases.linear_case(g, 2, 2).w[0], mc.cases.leaky_case(g, 8)[1][0]]
+    made += [mc.ArcCurves.random(g, 1, 2).points, mc.CassiniLobe(1.5).start[0]]
+    made.append(mc.digits(g)[0][0])
+    assert {x.dtype for x in made} == {kind}
+
+
 def test_the_threads_are_those_asked_for():
     for threads in (2, 1):
         mc.compute_with("cpu", "float64", threads)
