@@ -74,7 +74,8 @@ def plane_cells(size: int, reach: float = 3.0) -> tuple[Float[Tensor, "p p"], Fl
         reach: the grid covers −reach ≤ x, y ≤ reach.
 
     Returns:
-        x, which grows along the first axis, and y, which grows along the second; float64.
+        x, which grows along the first axis, and y, which grows along the second, in torch's
+        default dtype.
 
     Raises:
         OutOfDomain: size < 1 or reach is not positive.
@@ -85,7 +86,7 @@ def plane_cells(size: int, reach: float = 3.0) -> tuple[Float[Tensor, "p p"], Fl
     """
     if size < 1 or not 0 < reach < float("inf"):
         raise OutOfDomain(f"expected size ≥ 1 and a positive reach, got {size} and {reach}")
-    x = reach * (2 * torch.arange(size, dtype=torch.float64) + 1 - size) / size
+    x = reach * (2 * torch.arange(size) + 1 - size) / size
     first, second = torch.meshgrid(x, x, indexing="ij")
     return first, second
 
