@@ -5,6 +5,7 @@ run, which ask for the library's own errors. With MC_LIB_PLAIN=all every test ru
 """
 
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -38,6 +39,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
 def dtype(request: pytest.FixtureRequest) -> torch.dtype:
     return request.param
+
+
+@pytest.fixture
+def single_precision() -> Iterator[None]:
+    """For this test torch's default dtype is float32, as it is for users who set none."""
+    torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(torch.float64)
 
 
 @pytest.fixture

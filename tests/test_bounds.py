@@ -128,6 +128,7 @@ def test_nan_in_a_tensor_is_refused() -> None:
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_a_number_too_large_for_the_dtype_is_refused() -> None:
     with pytest.raises(NotFinite, match=r"float32, got m = inf, k = 1, alpha = 0.5, Y_norm = 1$"):
         bounds.rescaling_loss(1e39, torch.tensor(1.0), 0.5, 1.0)
@@ -155,6 +156,7 @@ def test_other_dtypes_are_refused(name: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_mixed_dtypes_are_refused() -> None:
     with pytest.raises(DtypeMismatch, match=r"sagitta: kappa, chord: mixed dtypes .*32.*64"):
         bounds.sagitta(torch.ones(2), torch.ones(2, dtype=torch.float64))

@@ -184,6 +184,7 @@ def test_the_action_bound_is_batched(generator: torch.Generator) -> None:
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_bad_factors_are_refused() -> None:
     eye = torch.eye(2)
     with pytest.raises(ShapeMismatch, match=r"\(\.\.\., h, k\), got \(2, 2\) and \(3, 3\)$"):

@@ -226,7 +226,7 @@ def test_times_are_finite(t: float) -> None:
     ("t", "got"),
     [
         (torch.tensor([0, 1]), "a tensor of torch.int64"),
-        (torch.tensor(1j), "a tensor of torch.complex64"),
+        (torch.tensor(1j), "a tensor of torch.complex128"),
         ([0.0], "a list"),
         (True, "a bool"),
         (None, "a NoneType"),
@@ -251,6 +251,7 @@ def test_pieces_do_not_continue(t: float, shown: str) -> None:
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_overflow_is_refused() -> None:
     one = torch.ones(1, 1)
     curve = Rescaling((one, one), m=1e4)

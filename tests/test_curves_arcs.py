@@ -130,4 +130,4 @@ def test_impossible_curves_and_points_are_refused():
         with pytest.raises(ShapeMismatch, match=r"expected points \(2, S, 3\), got"):
             c.distance(torch.zeros(shape, dtype=F64))
     with pytest.raises(DtypeMismatch, match="mixed dtypes"):
-        c.distance(torch.zeros(2, 5, 3))
+        c.distance(torch.zeros(2, 5, 3, dtype=torch.float32))

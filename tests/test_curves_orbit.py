@@ -335,6 +335,7 @@ def test_a_generator_must_fit(generator: torch.Generator) -> None:
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_an_exponential_too_large_is_refused() -> None:
     one = torch.ones(1, 1)
     curve = OrbitCurve(Symmetry.chain([Layer(GeneralLinear(1))]), (20 * one,), (1e30 * one, one))

@@ -161,7 +161,7 @@ def test_large_groups_cannot_be_numbered():
 @pytest.mark.bad_input
 def test_elements_are_int64_vectors_of_the_right_length():
     for kind in (Permutation, SignedPermutation):
-        with pytest.raises(DtypeMismatch, match="is an int64 tensor, got torch.float32$"):
+        with pytest.raises(DtypeMismatch, match="is an int64 tensor, got torch.float64$"):
             kind(2).contains(torch.zeros(2))
         with pytest.raises(DtypeMismatch, match="got a list$"):
             kind(2).admit([0, 1])

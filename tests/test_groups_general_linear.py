@@ -175,7 +175,7 @@ def test_path_refuses_the_other_component_and_singular_matrices(generator):
 def test_exp_refuses_an_overflow():
     m = torch.stack((torch.zeros(2, 2), 1e3 * torch.eye(2)))
     with pytest.raises(
-        OutOfDomain, match=r"overflows torch.float32 \(batch entry \(1,\)\): ‖M‖ = "
+        OutOfDomain, match=r"overflows torch.float64 \(batch entry \(1,\)\): ‖M‖ = "
     ):
         GeneralLinear(2).exp(m)
 

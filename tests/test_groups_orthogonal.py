@@ -169,6 +169,7 @@ def test_reflections_have_no_log_and_no_path():
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_matrices_that_are_not_orthogonal_are_refused():
     q = torch.stack((torch.eye(2), 2 * torch.eye(2)))
     message = (

@@ -62,6 +62,7 @@ def test_it_is_a_subgroup_of_gl(generator):
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_factors_that_are_not_positive_are_refused():
     group = PositiveScaling(2)
     g = torch.tensor([[1.0, 2.0], [3.0, -4.5]])
@@ -79,6 +80,7 @@ def test_factors_that_are_not_positive_are_refused():
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_results_outside_the_range_of_the_dtype_are_refused():
     group = PositiveScaling(2)
     message = (

@@ -128,7 +128,7 @@ def test_impossible_classifiers_are_refused(change, error, message):
         (torch.tensor([0, 2]), mc.OutOfDomain, "a label is 0 to 1, got 0 to 2"),
         (torch.tensor([-1, 1]), mc.OutOfDomain, "a label is 0 to 1, got -1 to 1"),
         (torch.tensor([0]), mc.ShapeMismatch, r"2 integer labels.*shape \(1,\)"),
-        (torch.tensor([0.0, 1.0]), mc.ShapeMismatch, "2 integer labels.*float32"),
+        (torch.tensor([0.0, 1.0]), mc.ShapeMismatch, "2 integer labels.*float64"),
     ],
 )
 def test_impossible_labels_are_refused(labels, error, message):

@@ -117,6 +117,7 @@ def test_epsilon_is_finite(epsilon):
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_data_are_checked_as_for_the_linear_network():
     ones = torch.ones(2, 2)
     with pytest.raises(RankDeficient, match=r"X of shape \(2, 2\) has rank 1, not .* rank 2"):

@@ -178,6 +178,7 @@ def test_what_is_not_a_tensor_is_refused():
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_mixed_dtypes_and_devices_are_refused():
     with pytest.raises(
         DtypeMismatch, match=r"mixed dtypes \['torch.float32', 'torch.float64'\]; convert"

@@ -179,6 +179,7 @@ def test_the_batch_is_that_of_single_matrices(generator, dtype):
 
 # -- refusals --------------------------------------------------------------------
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
 def test_what_does_not_fit_is_refused(generator):
     one, two = torch.eye(1), torch.eye(2)
     with pytest.raises(ShapeMismatch, match="matrix"):

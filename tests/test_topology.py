@@ -98,7 +98,7 @@ def test_labels_stay_on_the_device_of_the_grid():
 @pytest.mark.parametrize("function", [label_grid, count_grid_components])
 def test_what_holds_no_truth_values_is_refused(function):
     cases = [
-        (torch.ones(2), "got torch.float32"),
+        (torch.ones(2), "got torch.float64"),
         (torch.ones(2, dtype=torch.int64), "got torch.int64"),
         ([True, False], "got list"),
         (np.ones(2, dtype=bool), "got ndarray"),
