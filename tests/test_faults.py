@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from book.pipeline import execute
@@ -170,12 +171,16 @@ def test_a_full_disk_leaves_no_result(tmp_path, monkeypatch):
 
 def test_what_a_killed_run_left_is_cleared_away_and_a_live_one_is_kept(tmp_path):
     notebook = write(tmp_path, "01-tiny", FIRST)
-    over = subprocess.Popen(["true"])
-    over.wait()
-    dead = tmp_path / f"{execute.SCRATCH}tiny-{over.pid}-abc"
-    alive = tmp_path / f"{execute.SCRATCH}tiny-{os.getpid()}-abc"
-    dead.mkdir()
-    alive.mkdir()
+    over, unseen = (subprocess.Popen(["sleep", "60"]) for _ in range(2))
+    for process in (over, unseen):
+        process.kill()
+    over.wait()  # the other one stays listed as long as nobody asks how it ended
+    wait_for(lambda: psutil.Process(unseen.pid).status() == psutil.STATUS_ZOMBIE)
+    pids = (over.pid, unseen.pid, os.getpid())
+    *dead, alive = (tmp_path / f"{execute.SCRATCH}tiny-{pid}-abc" for pid in pids)
+    for folder in (*dead, alive):
+        folder.mkdir()
     execute.execute(notebook, tmp_path / "tiny", {})
-    assert not dead.exists()
+    unseen.wait()
+    assert not any(folder.exists() for folder in dead)
     assert alive.exists()

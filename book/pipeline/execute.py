@@ -159,7 +159,15 @@ def _reason(error: Exception) -> str:
 def _abandoned(out: Path) -> list[Path]:
     """Return the folders of runs of this chapter that were killed."""
     found = out.parent.glob(f"{SCRATCH}{out.name}-*")
-    return [path for path in found if not psutil.pid_exists(int(path.name.split("-")[-2]))]
+    return [path for path in found if not _is_alive(int(path.name.split("-")[-2]))]
+
+
+def _is_alive(pid: int) -> bool:
+    """Return whether a process runs; a killed one may stay listed until its parent looks."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _remove(path: Path) -> None:
