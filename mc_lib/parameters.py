@@ -59,9 +59,8 @@ def integers(
     >>> integers("depths", [2, 3], at_least=2)
     (2, 3)
     """
-    _require_list(name, values, "a list of integers, such as [2, 3]")
-    entries = enumerate(values)
-    return tuple(integer(f"{name}[{i}]", v, at_least=at_least, at_most=at_most) for i, v in entries)
+    entries = _entries(name, values, "a list of integers, such as [2, 3]")
+    return tuple(integer(at, value, at_least=at_least, at_most=at_most) for at, value in entries)
 
 
 def number(name: str, value: Any, *, at_least: float, at_most: float | None = None) -> float:
@@ -112,14 +111,15 @@ def numbers(
     >>> numbers("degrees", [0.5, 2], at_least=0.25)
     (0.5, 2.0)
     """
-    _require_list(name, values, "a list of numbers, such as [0.5, 2.0]")
-    entries = enumerate(values)
-    return tuple(number(f"{name}[{i}]", v, at_least=at_least, at_most=at_most) for i, v in entries)
+    entries = _entries(name, values, "a list of numbers, such as [0.5, 2.0]")
+    return tuple(number(at, value, at_least=at_least, at_most=at_most) for at, value in entries)
 
 
-def _require_list(name: str, values: Any, expected: str) -> None:
+def _entries(name: str, values: Any, expected: str) -> list[tuple[str, Any]]:
+    """Return the entries of a list, each with its name for a message, such as depths[1]."""
     if isinstance(values, str) or not isinstance(values, Sequence) or len(values) == 0:
         raise ParameterError(f"{name} = {values!r}: expected {expected}")
+    return [(f"{name}[{i}]", value) for i, value in enumerate(values)]
 
 
 def _require_range(

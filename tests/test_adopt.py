@@ -15,7 +15,7 @@ def test_only_arrays_that_differ_replace_the_committed_ones(tmp_path):
         if theirs is not None:
             np.savez(kept / name, x=np.array([theirs]))
     lines = adopt.adopt_figures(run, kept)
-    assert lines == ["other: x differs by up to 1", "new: new"]
+    assert lines == ["new: new", "other: x differs by up to 1"]
     found = {path.stem: float(np.load(path)["x"][0]) for path in kept.iterdir()}
     assert found == {"same": 1.0 + 1e-9, "other": 1.0, "new": 1.0}
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mc_lib.errors import ParameterError
-from mc_lib.parameters import integer, integers, number
+from mc_lib.parameters import integer, integers, number, numbers
 
 TYPES = [(2.0, "float"), ("2", "str"), (True, "bool"), (None, "NoneType"), ([2], "list")]
 
@@ -15,6 +15,8 @@ def test_a_value_in_range_is_returned():
     assert integer("seeds", 5, at_least=1, at_most=5) == 5
     assert integer("seeds", 10**30, at_least=1) == 10**30
     assert integers("depths", (2, 3, 2), at_least=2, at_most=3) == (2, 3, 2)
+    assert numbers("degrees", (0.5, 2), at_least=0.5, at_most=2) == (0.5, 2.0)
+    assert all(isinstance(k, float) for k in numbers("degrees", [1, 2], at_least=0))
     assert number("extent", 0.5, at_least=0.5) == 0.5
     assert number("extent", 2, at_least=0.0, at_most=2.0) == 2.0
     assert isinstance(number("extent", 2, at_least=0.0), float)
@@ -46,7 +48,19 @@ def test_a_list_of_integers_is_nothing_else(value):
 
 
 @pytest.mark.bad_input
+@pytest.mark.parametrize("value", ["0.5", 0.5, [], None])
+def test_a_list_of_numbers_is_nothing_else(value):
+    with pytest.raises(ParameterError) as error:
+        numbers("degrees", value, at_least=0)
+    assert (
+        str(error.value) == f"degrees = {value!r}: expected a list of numbers, such as [0.5, 2.0]"
+    )
+
+
+@pytest.mark.bad_input
 def test_a_refused_entry_of_a_list_is_named_by_its_place():
+    with pytest.raises(ParameterError, match=r"^degrees\[1\] = 0: expected at least 0.25$"):
+        numbers("degrees", [2, 0], at_least=0.25)
     with pytest.raises(ParameterError, match=r"^depths\[1\] = 1: expected at least 2$"):
         integers("depths", [2, 1], at_least=2)
     with pytest.raises(ParameterError, match=r"^depths\[2\] = '3': expected an integer, got str$"):

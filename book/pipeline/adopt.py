@@ -49,14 +49,13 @@ def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]
 
 def adopt_figures(figures: Path, reference: Path) -> list[str]:
     """Copy the arrays that are new or differ, and return one line for each."""
-    lines = compare.shared(figures, reference)
-    changed = {line.partition(":")[0] for line in lines}
-    for arrays in sorted(figures.glob("*.npz")):
-        if not (reference / arrays.name).exists():
-            lines.append(f"{arrays.stem}: new")
-        elif arrays.stem not in changed:
-            continue
-        shutil.copy(arrays, reference / arrays.name)
+    lines = []
+    for new in sorted(figures.glob("*.npz")):
+        old = reference / new.name
+        found = compare.of_figure(new, old) if old.exists() else [f"{new.stem}: new"]
+        if found:
+            shutil.copy(new, old)
+        lines += found
     return lines
 
 

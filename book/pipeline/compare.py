@@ -24,15 +24,16 @@ def differences(folder: Path, reference: Path) -> list[str]:
 def shared(folder: Path, reference: Path) -> list[str]:
     """Return one line for each array that differs, of the figures that both folders hold."""
     new, old = _figures(folder), _figures(reference)
-    lines = []
-    for name in sorted(new.keys() & old):
-        with np.load(new[name]) as ours, np.load(old[name]) as theirs:
-            if set(ours) != set(theirs):
-                lines.append(f"{name}: arrays {sorted(ours)}, not {sorted(theirs)}")
-                continue
-            found = (_difference(name, key, ours[key], theirs[key]) for key in ours)
-            lines += [line for line in found if line]
-    return lines
+    return [line for name in sorted(new.keys() & old) for line in of_figure(new[name], old[name])]
+
+
+def of_figure(new: Path, old: Path) -> list[str]:
+    """Return one line for each array of a figure that differs between two files."""
+    with np.load(new) as ours, np.load(old) as theirs:
+        if set(ours) != set(theirs):
+            return [f"{new.stem}: arrays {sorted(ours)}, not {sorted(theirs)}"]
+        found = (_difference(new.stem, key, ours[key], theirs[key]) for key in ours)
+        return [line for line in found if line]
 
 
 def _figures(folder: Path) -> dict[str, Path]:

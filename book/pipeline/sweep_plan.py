@@ -158,6 +158,7 @@ def plan(sweep: Sweep, root: Path = profiles.ROOT) -> dict[str, Any]:
     for chapter, notebook in sweep.chapters.items():
         code, defaults = sweep_store.code(notebook), profiles.defaults(notebook)
         for setting, settings in sweep.settings.items():
+            memory = profiles.memory(notebook, settings[chapter]) or UNKNOWN
             for seed in sweep.seeds:
                 values = {"seed": seed} | settings[chapter]
                 parameters = defaults | values
@@ -167,6 +168,7 @@ def plan(sweep: Sweep, root: Path = profiles.ROOT) -> dict[str, Any]:
                     "notebook": str(notebook.relative_to(root)),
                     "values": values,
                     "parameters": parameters,
+                    "mem_mb": memory,
                 }
                 cases.append([chapter, setting, seed, mark])
     jobs = _jobs(runs, sweep.batch)
@@ -176,19 +178,13 @@ def plan(sweep: Sweep, root: Path = profiles.ROOT) -> dict[str, Any]:
         "settings": sweep.described,
         "batch": sweep.batch,
         "timeout": sweep.timeout,
-        "mem_mb": {
-            job: _memory([runs[mark] for mark in marks], root) for job, marks in jobs.items()
+        "mem_mb": {  # a job has one run at a time
+            job: PARENT + max(runs[mark]["mem_mb"] for mark in marks) for job, marks in jobs.items()
         },
         "cases": cases,
         "runs": runs,
         "jobs": jobs,
     }
-
-
-def _memory(runs: list[dict[str, Any]], root: Path) -> int:
-    """Return the megabytes that a job asks of a cluster: it has one run at a time."""
-    needed = (profiles.memory(root / run["notebook"], run["values"]) for run in runs)
-    return PARENT + max(each or UNKNOWN for each in needed)
 
 
 def _jobs(runs: dict[str, dict[str, Any]], batch: int) -> dict[str, list[str]]:
