@@ -1,7 +1,8 @@
 """The matrices that chapter 3 draws: random ones, paths through them, groups of the plane.
 
-Normal numbers are drawn in float32 and then converted, so that the same seed gives the same
-case in float64 and in float32.
+Normal numbers are drawn in float64 and then converted, so that the same seed gives the same
+case in float64 and, rounded, in float32. (In float32 what torch draws from one seed depends
+on the processor's instructions.)
 """
 
 import math
@@ -153,5 +154,5 @@ def normal(generator: torch.Generator, *shape: int) -> Tensor:
     >>> normal(torch.Generator().manual_seed(0), 2).shape
     torch.Size([2])
     """
-    drawn = torch.randn(*shape, generator=generator, device=generator.device, dtype=torch.float32)
+    drawn = torch.randn(*shape, generator=generator, device=generator.device, dtype=torch.float64)
     return drawn.to(torch.get_default_dtype())

@@ -33,7 +33,7 @@ def dtype(request):
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_positive_normal_matrices_are_normal_ones_up_to_the_sign_of_the_first_column(dtype, n):
     g = matrix_cases.positive_normal(rng(0), 50, n)
-    plain = torch.randn(50, n, n, generator=rng(0), dtype=torch.float32).to(dtype)
+    plain = torch.randn(50, n, n, generator=rng(0), dtype=torch.float64).to(dtype)
     assert g.dtype == dtype and g.shape == (50, n, n)
     for one, other in zip(g, plain, strict=True):
         sign = 1 if torch.linalg.det(other) > 0 else -1
@@ -55,7 +55,7 @@ def test_both_precisions_see_the_same_case():
 def test_a_bent_path_is_the_segment_and_a_bend_that_vanishes_at_the_ends(dtype):
     g, h = torch.eye(3), 2 * torch.ones(3, 3)
     gamma = matrix_cases.bent_path(g, h, rng(2))
-    bend = torch.randn(3, 3, generator=rng(2), dtype=torch.float32).to(dtype)
+    bend = torch.randn(3, 3, generator=rng(2), dtype=torch.float64).to(dtype)
     for t in (0.0, 0.3, 1.0):
         expected = (1 - t) * g + t * h + t * (1 - t) * bend
         torch.testing.assert_close(gamma(torch.tensor(t)), expected)
