@@ -1,6 +1,7 @@
 """Pairs of factors of one matrix: distances, barriers, components (Section 5.3, ours)."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.optimize import minimize
 
 import mc_lib as mc
 from mc_lib import bounds
-from mc_lib.errors import DtypeMismatch, OutOfDomain, RankDeficient, ShapeMismatch
+from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, RankDeficient, ShapeMismatch
 
 DOUBLE = {"dtype": torch.float64}
 SEEDS = st.integers(0, 10_000)
@@ -52,6 +53,13 @@ def test_balanced_factors_keep_the_dtype(dtype, generator):
     assert {x.dtype for x in mc.balanced_factors(a, 2)} == {dtype}
 
 
+def test_the_zero_matrix_has_factors_of_every_width():
+    for h in (0, 1, 3):
+        u, v = mc.balanced_factors(torch.zeros(2, 3), h)
+        assert (u.shape, v.shape) == ((2, h), (h, 3))
+        assert not u.any() and not v.any()
+
+
 # -- the distance from a multiple of balanced factors --------------------------------
 @given(st.integers(1, 4), st.integers(1, 4), st.floats(1, 20), SEEDS)
 def test_the_lower_bound_and_a_point_of_s_agree_on_the_closed_form(m, n, c, seed):
@@ -73,6 +81,7 @@ def test_the_closed_form_is_e4_at_the_identity():
         assert bounds.balanced_distance_squared(n, c) == pytest.approx(expected)
     both = bounds.balanced_distance_squared(torch.tensor([1.0, 2.0]), torch.tensor([1.5, 3.0]))
     torch.testing.assert_close(both, torch.tensor([0.5, 14.0]))
+    assert bounds.balanced_distance_squared(0.0, 3.0) == 0  # A = 0: the factors are 0
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -116,6 +125,28 @@ def test_the_search_agrees_with_a_search_over_the_curve_of_numbers():
         assert found.distance**2 == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(25))
+def test_the_point_found_is_no_farther_than_those_over_m1_and_under_m2(seed):
+    m1, m2, a = torch.randn(3, 2, 2, generator=generator_of(seed))
+    m1, m2 = 3 * m1, 3 * m2
+    found = mc.nearest_product(m1, m2, a, generator_of(seed), starts=0).distance
+    for w1, w2 in ((m1, torch.linalg.solve(m1, a)), (torch.linalg.solve(m2.mT, a.mT).mT, m2)):
+        assert found <= float(mc.distance((w1, w2), (m1, m2))) * (1 + 1e-9)
+
+
+def test_the_search_draws_from_its_generator_only():
+    before, ones = torch.get_rng_state(), torch.ones(1, 1)
+    a, b = (mc.nearest_product(ones, ones, ones, generator_of(3), starts=2) for _ in range(2))
+    assert a.distance == b.distance
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_search_takes_weights_that_are_being_trained():
+    three, one = (torch.tensor([[x]], requires_grad=True) for x in (3.0, 1.0))
+    found = mc.nearest_product(three, three, one, generator_of(0), starts=0)
+    assert found.distance**2 == pytest.approx(7)
+
+
 def test_points_of_s_are_at_distance_zero(dtype, generator):
     w1, w2 = torch.randn(2, 3, 3, generator=generator, dtype=dtype)
     rounding = 1e-2 if dtype == torch.float32 else 1e-6
@@ -130,6 +161,15 @@ def test_the_distance_to_the_axes_where_a_is_zero():
         point = [torch.tensor([[value]], **DOUBLE) for value in (x, y, 0.0)]
         got = float(bounds.product_distance_bound(*point))
         assert got == pytest.approx(min(abs(x), abs(y)), rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("c", [0.5, 1.0, 3.0])
+def test_the_distance_of_opposite_factors_of_the_identity(c):
+    """(x − c)² + (1/x + c)² is (v − c)² + c² + 2 at v = x − 1/x."""
+    for n in (1, 3):
+        eye = torch.eye(n)
+        low = float(bounds.product_distance_bound(c * eye, -c * eye, eye)) ** 2
+        assert low == pytest.approx(n * (c**2 + 2))
 
 
 # -- two minima of a two-layer linear network ----------------------------------------
@@ -171,6 +211,8 @@ def test_the_batch_is_that_of_single_matrices(generator, dtype):
     a = torch.randn(5, 3, 3, generator=generator, dtype=dtype)
     each = torch.stack([bounds.component_distance(x) for x in a])
     torch.testing.assert_close(bounds.component_distance(a), each)
+    torch.testing.assert_close(bounds.component_distance(a[:, None]), each[:, None])
+    assert bounds.component_distance(a[None, :0]).shape == (1, 0)
     steps = torch.randn(2, 5, 3, 3, generator=generator, dtype=dtype)
     got = bounds.product_barrier(*steps, a[0])
     each = torch.stack([bounds.product_barrier(*x, a[0]) for x in steps.transpose(0, 1)])
@@ -190,27 +232,56 @@ def test_what_does_not_fit_is_refused(generator):
         mc.nearest_product(one, two, two, generator)
     with pytest.raises(ShapeMismatch, match="three n × n"):
         mc.nearest_product(*[torch.ones(2, 3)] * 3, generator)
-    with pytest.raises(RankDeficient, match="singular"):
+    with pytest.raises(RankDeficient, match="^A is singular: S is not the graph"):
         mc.nearest_product(two, two, torch.ones(2, 2), generator)
     with pytest.raises(OutOfDomain, match="starts ≥ 0"):
         mc.nearest_product(one, one, one, generator, starts=-1)
     with pytest.raises(ShapeMismatch, match=r"M_1 \(m, h\)"):
         bounds.product_distance_bound(two, one, two)
-    with pytest.raises(ShapeMismatch, match="multiply"):
+    with pytest.raises(ShapeMismatch, match=r"^product_barrier: D_1 \(\.\.\., h, n\), .* multiply"):
         bounds.product_barrier(torch.ones(2, 3), torch.ones(2, 3), two)
     with pytest.raises(OutOfDomain, match="overflows"):
         bounds.product_barrier(1e30 * one, 1e30 * one, one)
-    for bad in (torch.ones(2, 3), torch.ones(3), torch.ones(0, 0)):
-        with pytest.raises(ShapeMismatch, match="square"):
-            bounds.component_distance(bad)
-    with pytest.raises(OutOfDomain, match="invertible"):
+    for shape in ((2, 3), (3,), (0, 0), (5, 2, 3), (2, 5, 0, 0)):
+        with pytest.raises(ShapeMismatch, match=rf"A is square, got {re.escape(str(shape))}"):
+            bounds.component_distance(torch.ones(shape))
+    with pytest.raises(OutOfDomain, match="^component_distance: A is invertible"):
         bounds.component_distance(torch.zeros(2, 2))
-    with pytest.raises(OutOfDomain, match="nuclear ≥ 0"):
+    with pytest.raises(OutOfDomain, match="^balanced_distance_squared needs nuclear ≥ 0, got"):
         bounds.balanced_distance_squared(-1.0, 2.0)
-    with pytest.raises(OutOfDomain, match="c ≥ 1"):
+    with pytest.raises(OutOfDomain, match="^balanced_distance_squared needs c ≥ 1, got"):
         bounds.balanced_distance_squared(1.0, 0.5)
     with pytest.raises(DtypeMismatch, match="mixed"):
         bounds.product_distance_bound(one, one, one.double())
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("A", lambda x: mc.balanced_factors(x, 1)),
+        ("M_1, M_2, A", lambda x: mc.nearest_product(x, x, x, generator_of(0))),
+        ("product_barrier: D_1, D_2, X", lambda x: bounds.product_barrier(x, x, x)),
+        ("component_distance: A", bounds.component_distance),
+        ("product_distance_bound: M_1, M_2, A", lambda x: bounds.product_distance_bound(x, x, x)),
+    ],
+)
+def test_nan_is_refused_by_the_names_of_the_matrices(name, call):
+    with pytest.raises(NotFinite, match=f"^{name}: 1 of the 1 entries of tensor 0 "):
+        call(torch.tensor([[math.nan]]))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("scale", [1e-15, 1.0, 1e15])
+def test_the_rank_is_relative_to_the_largest_singular_value(scale, dtype):
+    cut = {torch.float32: 1e-5, torch.float64: 1e-12}[dtype]
+    low, full = (scale * torch.diag(torch.tensor([1, x * cut], dtype=dtype)) for x in (0.5, 2))
+    assert mc.balanced_factors(low, 1)[0].shape == (2, 1)
+    with pytest.raises(RankDeficient, match="rank 2: no factors of inner width 1"):
+        mc.balanced_factors(full, 1)
+    with pytest.raises(RankDeficient, match="^A is singular"):
+        mc.nearest_product(low, low, low, generator_of(0), starts=0)
+    assert mc.nearest_product(full, full, full, generator_of(0), starts=0).distance >= 0
 
 
 def test_the_search_begins_also_at_singular_points(generator):
