@@ -39,8 +39,17 @@ def test_by_hand(dtype):
     assert bounds.output_lipschitz((7.0,), 2.0) == 2  # one layer: the norm does not matter
     assert bounds.output_lipschitz((0.0, 5.0), 2.0) == 10
     assert bounds.output_lipschitz((3.0, 4.0), 2.0, slope=0.5) == 5
+    assert bounds.output_lipschitz((3.0, 4.0), 0.0) == 0  # no data, or those of zeros
+    assert bounds.loss_lipschitz((3.0, 4.0), 2.0, 0.0) == 480
     assert bounds.root_loss_bound(9.0, 2.0, 0.5) == 16
     assert bounds.root_loss_bound(0.0, 2.0, 0.5) == 1
+
+
+def test_a_batch_of_norms_is_a_loop(generator, dtype):
+    b1, b2, b3 = 1 + torch.rand(3, 4, generator=generator, dtype=dtype)
+    for f, sizes in ((bounds.output_lipschitz, (2.0,)), (bounds.loss_lipschitz, (2.0, 3.0))):
+        each = torch.stack([f(b, *sizes) for b in zip(b1, b2, b3, strict=True)])
+        torch.testing.assert_close(f((b1, b2, b3), *sizes), each)
 
 
 def networks():
@@ -109,18 +118,21 @@ def test_impossible_arguments_are_refused():
     for radius in (-1.0, math.inf, math.nan):
         with pytest.raises(OutOfDomain, match=f"finite number ≥ 0, got {radius}"):
             bounds.tube_norms((eye,), (eye,), radius)
-    with pytest.raises(OutOfDomain, match="one weight or more, got none"):
+    with pytest.raises(OutOfDomain, match="^give the norm of one weight or more, got none"):
         bounds.output_lipschitz((), 1.0)
-    with pytest.raises(OutOfDomain, match="norms ≥ 0"):
+    with pytest.raises(OutOfDomain, match="^output_lipschitz needs norms ≥ 0, got"):
         bounds.output_lipschitz((1.0, -1.0), 1.0)
-    with pytest.raises(OutOfDomain, match="X_norm ≥ 0"):
+    with pytest.raises(OutOfDomain, match=r"norm_1 = -2 \(batch entry \(1,\)\)$"):
+        bounds.output_lipschitz((torch.tensor([1.0, -2.0]),), 1.0)
+    with pytest.raises(OutOfDomain, match="^output_lipschitz needs X_norm ≥ 0, got"):
         bounds.output_lipschitz((1.0,), -1.0)
-    with pytest.raises(OutOfDomain, match="slope > 0"):
+    with pytest.raises(OutOfDomain, match="^output_lipschitz needs slope > 0, got"):
         bounds.output_lipschitz((1.0,), 1.0, 0.0)
-    with pytest.raises(OutOfDomain, match="Y_norm ≥ 0"):
+    with pytest.raises(OutOfDomain, match="^loss_lipschitz needs Y_norm ≥ 0, got"):
         bounds.loss_lipschitz((1.0,), 1.0, -1.0)
-    for bad in ((-1.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, -1.0)):
-        with pytest.raises(OutOfDomain, match="≥ 0"):
-            bounds.root_loss_bound(*bad)
+    for name in ("level", "lipschitz", "deviation"):
+        ones = {"level": 1.0, "lipschitz": 1.0, "deviation": 1.0}
+        with pytest.raises(OutOfDomain, match=f"^root_loss_bound needs {name} ≥ 0, got"):
+            bounds.root_loss_bound(**(ones | {name: -1.0}))
     with pytest.raises(DtypeMismatch, match="norm_1"):
         bounds.output_lipschitz(("a",), 1.0)
