@@ -1,5 +1,6 @@
 """Random curves of circular arcs: exact curvature, length and distance."""
 
+import dataclasses
 import math
 
 import pytest
@@ -60,6 +61,34 @@ def test_curvature_length_and_turn_are_as_asked(turn, seed):
     torch.testing.assert_close(c.chord, (fine[:, -1] - fine[:, 0]).norm(dim=-1))
 
 
+def test_the_fewest_curves_dimensions_and_pieces():
+    c = ArcCurves.random(seeded(), 1, 2, pieces=1)
+    assert c.points.shape == (1, 2, 2)
+    assert float(c.max_curvature) == 1  # one arc: its curvature is the largest
+
+
+def test_curvatures_are_one_or_uniform():
+    c = ArcCurves.random(seeded(), 400, 2)
+    bent = c.curvatures == 1
+    k = c.curvatures[bent.sum(1) > 1]  # there nothing was divided by the largest
+    below = k[k < 1]
+    assert len(below) > 900
+    assert abs(float(below.mean()) - 1 / 2) < 5 / math.sqrt(12 * len(below))
+    assert abs(float(bent.double().mean()) - 1 / 2) < 0.1  # s is uniform in [0, 1]
+
+
+def test_normals_are_transported_with_weight_1_minus_s_and_random_with_weight_s():
+    """In high dimension the random one is across, so the cosine is (1 − s)/|(1 − s, s)|."""
+    c = ArcCurves.random(seeded(), 20, 200, pieces=200)
+    s = (c.curvatures < 1).double().mean(1, keepdim=True)
+    angle = (c.curvatures * c.lengths)[..., None]
+    transported = angle.cos() * c.normals - angle.sin() * c.tangents
+    cosine = (transported[:, :-1] * c.normals[:, 1:]).sum(-1)
+    want = ((1 - s) / torch.hypot(1 - s, s)).expand_as(cosine)
+    torch.testing.assert_close(cosine.mean(1), want.mean(1), rtol=0, atol=0.2)
+    torch.testing.assert_close(cosine.mean(0), want.mean(0), rtol=0, atol=0.1)  # at every joint
+
+
 @pytest.mark.parametrize("dimension", [2, 3, 20])
 def test_distance_is_that_of_a_fine_polygon(dimension):
     c = ArcCurves.random(seeded(dimension), 12, dimension, turn=5.0)
@@ -95,6 +124,9 @@ def test_chord_points_by_hand():
     p = c.on_chord(s)
     torch.testing.assert_close(p[:, 1], 0.75 * c.points[:, 0] + 0.25 * c.points[:, -1])
     torch.testing.assert_close(p[:, 2], c.points[:, -1])
+    shift = torch.tensor([3.0, -1.0])
+    elsewhere = dataclasses.replace(c, points=c.points + shift)
+    torch.testing.assert_close(elsewhere.on_chord(s), p + shift)
 
 
 @pytest.mark.parametrize("dimension", [2, 5, 50])
@@ -129,5 +161,5 @@ def test_impossible_curves_and_points_are_refused():
     for shape in ((2, 3), (1, 5, 3), (2, 5, 4)):
         with pytest.raises(ShapeMismatch, match=r"expected points \(2, S, 3\), got"):
             c.distance(torch.zeros(shape, dtype=F64))
-    with pytest.raises(DtypeMismatch, match="mixed dtypes"):
+    with pytest.raises(DtypeMismatch, match="^the curves and the points: mixed dtypes"):
         c.distance(torch.zeros(2, 5, 3, dtype=torch.float32))
