@@ -96,6 +96,18 @@ def test_batches_of_g_and_of_the_weights_broadcast():
     assert none.U.shape == (0, 3, 5)
 
 
+@pytest.mark.parametrize("nearest", [False, True])
+def test_a_batch_of_first_weights_is_a_loop(nearest):
+    g, u, v, x = setting(3, 5, 4, 6)
+    vs = torch.stack([v, 2 * v, -v])
+    image = approximate_act(g, u, vs, x, torch.tanh, nearest=nearest)
+    assert image.rank.shape == image.smallest.shape == (3,)
+    for i, each in enumerate(vs):
+        one = approximate_act(g, u, each, x, torch.tanh, nearest=nearest)
+        torch.testing.assert_close(image.U[i], one.U, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(image.V[i], one.V)
+
+
 # -- the two regimes -----------------------------------------------------------
 @given(st.integers(1, 8), st.integers(0, 4), st.integers(0, 1000))
 def test_the_output_is_kept_where_there_are_no_more_columns_than_neurons(k, extra, seed):

@@ -62,6 +62,13 @@ def test_the_nearest_choice_has_the_same_output_and_begins_at_w(shape, seed):
     assert nearest.start is w
 
 
+def test_the_nearest_choice_begins_at_w_to_the_last_bit_among_other_times():
+    for h, k in ((6, 12), (33, 17)):
+        net, w, M = setting(h, k, n=9, m=5)
+        many = ApproximateOrbit(net, M, w, nearest=True)(T)
+        assert all(torch.equal(a[0], b) for a, b in zip(many, w, strict=True))
+
+
 @pytest.mark.parametrize(("h", "k"), [(9, 2), (12, 6), (6, 6)])
 def test_few_data_points_keep_the_output(h, k, dtype):
     net, w, M = setting(h, k, dtype=dtype)

@@ -21,6 +21,8 @@ broken = st.floats(1.0001, 1.9999)
 def test_the_loss_by_hand(dtype):
     p = torch.tensor([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], dtype=dtype)
     assert cassini_loss((p,)).tolist() == [1, 0, 0, 9, 4]
+    assert cassini_loss((p[3],)).item() == 9
+    assert cassini_loss((p[None, 1:],)).tolist() == [[0, 0, 9, 4]]
 
 
 @given(levels)
