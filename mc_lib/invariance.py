@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mc_lib.errors import NotFinite, NotSymmetric, OutOfDomain, ShapeMismatch
+from mc_lib.finite import all_finite
 from mc_lib.groups.product import Elements
 from mc_lib.params import Point, leaves, require_point, tolerance
 from mc_lib.symmetry import Symmetry
@@ -128,6 +129,6 @@ def _value(loss: Loss, w: Point, where: str) -> float:
     value = torch.as_tensor(loss(w))
     if value.numel() != 1:
         raise ShapeMismatch(f"the loss at {where} is one number, got shape {tuple(value.shape)}")
-    if not torch.isfinite(value).all():
+    if not all_finite(value):
         raise NotFinite(f"the loss at {where} is {float(value)}")
     return float(value)

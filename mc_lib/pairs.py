@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from mc_lib.alignment.one_layer import match_permutation, match_rotation
@@ -142,6 +141,8 @@ class Pairs:
         >>> near.rank_correlations()[0] > 0.8
         True
         """
+        from scipy.stats import spearmanr  # slow to import, and needed here only
+
         height = self.barrier.numpy(force=True)
         others = (self.distance, (~self.same).to(self.distance))
         first, second = (float(spearmanr(x.numpy(force=True), height)[0]) for x in others)

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mc_lib.errors import DtypeMismatch, NotFinite, ShapeMismatch
+from mc_lib.finite import all_finite
 
 Point: TypeAlias = Any
 """A tree of real floating-point tensors of one dtype on one device."""
@@ -103,11 +104,12 @@ def require_tensors(tensors: Sequence[Any], what: str = "the weights") -> None:
                 f"{what}: dtype {x.dtype} is not supported: use torch.float64 or torch.float32"
             )
     for kind in ("dtype", "device"):
-        found = sorted({str(getattr(x, kind)) for x in tensors})
+        found = {getattr(x, kind) for x in tensors}
         if len(found) > 1:
-            raise DtypeMismatch(f"{what}: mixed {kind}s {found}; convert them to one")
+            names = sorted(map(str, found))
+            raise DtypeMismatch(f"{what}: mixed {kind}s {names}; convert them to one")
     for i, x in enumerate(tensors):
-        if not torch.isfinite(x).all():
+        if not all_finite(x):
             bad = int((~torch.isfinite(x)).sum())
             raise NotFinite(
                 f"{what}: {bad} of the {x.numel()} entries of tensor {i} are NaN or infinite"
@@ -147,11 +149,9 @@ def require_same_tree(u: Point, v: Point) -> None:
     ...
     mc_lib.errors.ShapeMismatch: the two points have shapes [(2, 2)] and [(3, 3)]
     """
-    if optree.tree_structure(u) != optree.tree_structure(v):
-        raise ShapeMismatch(
-            f"the two points have different trees: {optree.tree_structure(u)} "
-            f"and {optree.tree_structure(v)}"
-        )
+    trees = [optree.tree_structure(w) for w in (u, v)]
+    if trees[0] != trees[1]:
+        raise ShapeMismatch(f"the two points have different trees: {trees[0]} and {trees[1]}")
     shapes = [[tuple(x.shape) for x in leaves(w)] for w in (u, v)]
     if shapes[0] != shapes[1]:
         raise ShapeMismatch(f"the two points have shapes {shapes[0]} and {shapes[1]}")

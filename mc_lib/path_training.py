@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mc_lib.curves import Curve, PolygonalChain, QuadraticBezier
 from mc_lib.errors import NotFinite, OutOfDomain
+from mc_lib.finite import all_finite
 from mc_lib.networks.base import Network, Weights
 from mc_lib.params import from_vector, lerp, require_same_tree, to_vector
 from mc_lib.progress import progress
@@ -272,6 +273,6 @@ def _spread(band: Tensor) -> Tensor:
 
 
 def _finite(loss: Tensor, step: int, rate: float) -> Tensor:
-    if not torch.isfinite(loss):
+    if not all_finite(loss):
         raise NotFinite(f"the path diverged in {step} steps: the rate {rate} is too large")
     return loss

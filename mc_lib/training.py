@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim.sgd import sgd
 
 from mc_lib.errors import NotFinite, OutOfDomain
+from mc_lib.finite import all_finite
 from mc_lib.networks.base import Network, Weights
 from mc_lib.progress import progress
 
@@ -161,8 +162,8 @@ def _require_settings(
 
 def _loss(net: Network, w: Weights, step: int, rate: float) -> Tensor:
     """Return the loss, or say that the training has diverged."""
-    finite = all(bool(x.isfinite().all()) for x in w)
+    finite = all(all_finite(x) for x in w)
     loss = net.loss(w) if finite else torch.tensor(torch.inf)
-    if not loss.isfinite().all():
+    if not all_finite(loss):
         raise NotFinite(f"the training diverged in {step} steps: the rate {rate} is too large")
     return loss

@@ -18,7 +18,7 @@ PACKAGE = ROOT.name
 
 # A file imports from lower floors only; the files of a package are one unit, without cycles.
 FLOORS = (
-    {"errors"},
+    {"errors", "finite"},
     {"params", "parameters", "shapes"},
     {"_search", "computing", "digits", "matrix_cases", "planes", "topology"},
     {"groups", "claims"},

@@ -138,7 +138,7 @@ def test_ingredients_of_sampling_at_their_edges():
     assert torch.equal(spread(torch.tensor([0.75])), torch.tensor([0.5]))
     q = torch.eye(2)
     for component, sign, first in ((None, -1.0, 1.0), (1, 1.0, 1.0), (1, -1.0, -1.0)):
-        flipped = flip_first_column(q, component, torch.tensor(sign))
+        flipped = flip_first_column(q, component, [torch.tensor([[sign]])])
         assert flipped.tolist() == [[first, 0], [0, 1]]
     require_condition(1.0, 2, torch.float64)
     require_condition(2.25e15, 2, torch.float64)

@@ -1,5 +1,6 @@
 """The pipeline refuses what papermill would let pass, and leaves nothing half-written."""
 
+import copy
 import json
 import os
 import re
@@ -10,8 +11,10 @@ import sys
 import nbformat
 import numpy as np
 import pytest
+from papermill import engines
+from papermill.engines import NBClientEngine
 
-from book.pipeline import compare, drift, environment, execute, profiles, publish
+from book.pipeline import compare, drift, environment, execute, profiles, publish, seldom
 from mc_lib import ParameterError, claims
 
 CHAPTER = "04-connected-components"
@@ -325,3 +328,24 @@ def test_the_build_refuses_an_unknown_profile():
     done = subprocess.run(command, capture_output=True, text=True, cwd=profiles.ROOT, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: unknown profile 'huge'; there are ")
+
+
+def test_the_notebook_is_written_when_a_code_cell_begins_and_at_the_end(monkeypatch):
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("text"), nbformat.v4.new_code_cell("1")],
+        metadata={"papermill": {}},
+    )
+    written = []
+
+    def run_cells(cls, manager, kernel_name, log_output):
+        """What papermill does: it saves at the beginning and the end of every cell."""
+        for cell in manager.nb.cells:
+            for status in ("running", "completed"):
+                cell.metadata.papermill["status"] = status
+                manager.save()
+
+    monkeypatch.setattr(NBClientEngine, "execute_managed_notebook", classmethod(run_cells))
+    monkeypatch.setattr(engines, "write_ipynb", lambda nb, path: written.append(copy.deepcopy(nb)))
+    seldom.SeldomSaving.execute_notebook(notebook, "python3", "here.ipynb", progress_bar=False)
+    states = [[c.metadata.papermill["status"] for c in nb.cells] for nb in written]
+    assert states == [["pending"] * 2, ["completed", "running"], ["completed"] * 2]

@@ -27,6 +27,8 @@ import psutil
 from book.pipeline import made, profiles
 
 RECORDS, CHECKS = "MC_LIB_RECORDS", "MC_LIB_CHECKS"  # as in mc_lib.claims, slow to import
+# tensors of a few MB come and go: glibc keeps their memory instead of giving it back each time
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 SCRATCH = ".running-"
 LONGEST = 3600  # seconds for one cell, unless a command says otherwise
 
@@ -83,11 +85,14 @@ def _papermill(
 ) -> None:
     import papermill  # slow to import, and not needed to refuse a parameter
 
-    with variables({RECORDS: str(records.resolve())}):  # absolute: the kernel runs elsewhere
+    from book.pipeline import seldom
+
+    with variables({RECORDS: str(records.resolve()), **MEMORY}):  # absolute: run elsewhere
         papermill.execute_notebook(
             notebook,
             draft,
             values,
+            engine_name=seldom.NAME,
             kernel_name="python3",
             cwd=notebook.parent,
             progress_bar={"leave": False} if progress else False,

@@ -1,6 +1,5 @@
 """What every curve can do: position, velocity and acceleration at any number of times."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeAlias
@@ -11,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain
+from mc_lib.finite import all_finite
 from mc_lib.params import Point, leaves
 
 Times: TypeAlias = float | int | Tensor
@@ -120,7 +120,7 @@ class Curve(ABC):
             raise DtypeMismatch(f"t is a number or a floating-point tensor, got {got}")
         like = leaves(self.start)[0]
         times = torch.as_tensor(t, dtype=like.dtype, device=like.device)
-        if not torch.isfinite(times).all():
+        if not all_finite(times):
             raise NotFinite(f"t holds {float(times[~torch.isfinite(times)][0])}")
         first, last = self.domain
         outside = (times < first) | (times > last)
@@ -148,7 +148,7 @@ def require_in_range(points: Point, times: Float[Tensor, "*times"]) -> None:
     mc_lib.errors.NotFinite: at t = 9 the curve leaves the range of torch.float64
     """
     xs = [x.detach() for x in leaves(points)]
-    if all(math.isfinite(x.sum()) for x in xs):  # one fast pass; an infinite sum is looked into
+    if all(all_finite(x) for x in xs):
         return
     flat = times.reshape(-1)
     for x in xs:

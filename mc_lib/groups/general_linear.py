@@ -91,8 +91,7 @@ class GeneralLinear(MatrixGroup):
         )
         u = torch.rand(*batch, self.n, generator=generator, **options)
         s = torch.exp(0.5 * math.log(condition) * spread(u))
-        sign = torch.linalg.det(p).sign() * torch.linalg.det(q).sign()
-        return flip_first_column(p, component, sign) * s.unsqueeze(-2) @ q.mT
+        return flip_first_column(p, component, [p, q]) * s.unsqueeze(-2) @ q.mT
 
     def contains(self, g: Any) -> Bool[Tensor, "*batch"]:
         """Return whether g is invertible: σ_min > n ε σ_max, ε the unit round-off of its dtype.

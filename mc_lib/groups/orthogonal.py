@@ -82,7 +82,7 @@ class Orthogonal(MatrixGroup):
         """
         shape = (*batch, self.n, self.n)
         q = haar(torch.randn(*shape, generator=generator, dtype=dtype, device=generator.device))
-        return flip_first_column(q, component, torch.linalg.det(q).sign())
+        return flip_first_column(q, component, [q])
 
     def contains(self, g: Any) -> Bool[Tensor, "*batch"]:
         """Return whether ‖gᵀg − I‖ ≤ tol ‖I‖, tol = 1e-10 (float64) or 1e-4 (float32).

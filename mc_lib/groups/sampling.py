@@ -1,5 +1,8 @@
 """Random ingredients that the groups share: Haar orthogonal matrices, spread numbers."""
 
+import math
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -25,14 +28,16 @@ def haar(a: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
 
 
 def flip_first_column(
-    q: Float[Tensor, "*batch n n"], component: int | None, sign: Float[Tensor, "*batch"]
+    q: Float[Tensor, "*batch n n"],
+    component: int | None,
+    factors: Sequence[Float[Tensor, "*batch m m"]],
 ) -> Float[Tensor, "*batch n n"]:
-    """Return q with its first column negated where `sign` is not the wanted component.
+    """Return q with its first column negated where det of the product is of the other sign.
 
     Args:
         q: shape (..., n, n).
         component: +1 or -1; None changes nothing.
-        sign: what has the sign of the determinant, shape (...).
+        factors: matrices whose product has the sign that shall become `component`.
 
     Returns:
         Shape (..., n, n).
@@ -40,13 +45,14 @@ def flip_first_column(
     Raises:
         OutOfDomain: component not in {+1, -1, None}.
 
-    >>> flip_first_column(torch.tensor([[5.0]]), -1, torch.tensor(1.0))
+    >>> flip_first_column(torch.tensor([[5.0]]), -1, [torch.tensor([[3.0]])])
     tensor([[-5.]])
     """
     if component not in (None, 1, -1):
         raise OutOfDomain(f"component is +1, -1 or None, got {component!r}")
     if component is None:
         return q
+    sign = math.prod(torch.linalg.det(x).sign() for x in factors)
     keep = torch.where(sign == component, 1.0, -1.0).to(q)[..., None, None]
     return torch.cat((keep * q[..., :1], q[..., 1:]), dim=-1)
 
