@@ -193,6 +193,24 @@ def test_walks_do_not_leave_their_component():
     assert newton.linearise(net, labels.v)[0].abs().max() < 1e-6
 
 
+def test_half_of_the_goals_are_points_of_m_with_each_weight_rescaled(monkeypatch):
+    net, walk, seen = deep(1, 1, (1, 1)), walks.walk, []
+
+    def watched(net, v, goal, weight, steps):
+        seen.append(goal)
+        return walk(net, v, goal, weight, steps)
+
+    v, jac = newton.draw(net, generator(0), 12)
+    sevens = torch.full((12, 3), 7.0)
+    monkeypatch.setattr(walks, "walk", watched)
+    monkeypatch.setattr(walks, "log_uniform", lambda net, scales, number, g: sevens[:number])
+    graph = links.empty_graph(net).with_points(v, jac)
+    walks.explore(net, graph, generator(1), 2)
+    goals = seen[0][: len(seen[0]) // graph.count]
+    is_scaled = (goals[:, None] == 7 * v).all(-1).any(-1)
+    assert is_scaled.sum() == len(goals) // 2
+
+
 @pytest.mark.parametrize("start", [(4.0, 0.25), (0.1, 10.0)])
 def test_two_walks_to_one_goal_meet_at_the_nearest_point(start):
     # on w_1 w_2 = 1, in the norm d_1²/4 + d_2², half of (√2, √½) is nearest to (√2, √½)

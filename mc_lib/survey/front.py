@@ -54,8 +54,8 @@ def survey_components(
     *,
     samples: int = 100,
     tries: int = 4,
-    patience: int = 2,
-    rounds: int = 6,
+    patience: int = 3,
+    rounds: int = 8,
 ) -> Survey:
     """Return an estimate of the number of components of {w : output(w) = Y}.
 
@@ -85,7 +85,7 @@ def survey_components(
     >>> hyperbola = DeepLinear(one, one, widths=(1,))
     >>> found = survey_components(hyperbola, torch.Generator().manual_seed(0), samples=20)
     >>> found.count, found.history
-    (2, (2, 2, 2))
+    (2, (2, 2, 2, 2))
     """
     if samples < 2 or tries < 1 or patience < 0 or rounds < 0:
         raise OutOfDomain(

@@ -1,6 +1,7 @@
 """Walks inside M towards far goals, by which clusters that belong together meet.
 
-A walk goes to a goal a, a random point of parameter space, far from M in general. It
+A walk goes to a goal a, far from M in general: a random point of parameter space, or a point
+of M whose weights W_i are scaled one by one, which fits data of very unequal directions. It
 descends Σ_i ‖W_i − a_i‖² / s_i² on M, with random scales s_i of the weights. Two points of
 one component that walk to the same goal with the same scales tend to end at the same
 place, however far apart they start and however far away the passage between them is. Two
@@ -45,7 +46,10 @@ def explore(net: Network, graph: Graph, generator: torch.Generator, steps: int) 
     goals = max(LEAST_GOALS, WALKERS // graph.count)
     like: dict[str, Any] = {"dtype": net.X.dtype, "device": generator.device}
     spread = log_uniform(net, GOALS, goals, generator)
-    goal = spread * torch.randn(spread.shape, generator=generator, **like)
+    goal = torch.randn(spread.shape, generator=generator, **like)
+    known = torch.randint(len(graph.v), (goals // 2,), generator=generator, device=goal.device)
+    goal[: goals // 2] = graph.v[known.to(graph.v.device)].to(goal)
+    goal = spread * goal
     weight = log_uniform(net, SCALES, goals, generator).square()
     start = _starts(graph, goals, generator)
     to, weight = (x.to(graph.v).repeat(graph.count, 1) for x in (goal, weight))
