@@ -32,12 +32,12 @@ def flip_first_column(
     component: int | None,
     factors: Sequence[Float[Tensor, "*batch m m"]],
 ) -> Float[Tensor, "*batch n n"]:
-    """Return q with its first column negated where det of the product is of the other sign.
+    """Return q with its first column negated where Π det(factors) has not the sign wanted.
 
     Args:
         q: shape (..., n, n).
         component: +1 or -1; None changes nothing.
-        factors: matrices whose product has the sign that shall become `component`.
+        factors: the matrices of that product, shape (..., m, m) each.
 
     Returns:
         Shape (..., n, n).
