@@ -166,6 +166,23 @@ def test_one_hyperbola_branch_is_joined_and_two_are_not():
     assert links.join(net, p, jp, q, jq).tolist() == [True, False]
 
 
+# Y, and the first three weights of two points: two of the four weights change their sign,
+# and J is nearly the same at both points and over their midpoint, but not on the way
+ACROSS = [
+    (-0.8519, (10.94, 7.09, -0.0405), (7.86, -13.37, -0.0301)),
+    (-0.8522, (-1.396, -15.5, -1.085), (1.395, 12.25, -1.085)),
+]
+
+
+@pytest.mark.parametrize(("y", "first", "second"), ACROSS)
+def test_a_long_step_across_two_sign_changes_is_no_link(y, first, second):
+    net = DeepLinear(ONE, y * ONE, (1, 1, 1))
+    p, q = (torch.tensor([[*w, y / math.prod(w)]]).double() for w in (first, second))
+    assert (p.sign() != q.sign()).sum() == 2
+    jp, jq = (newton.linearise(net, v)[1] for v in (p, q))
+    assert links.join(net, p, jp, q, jq).tolist() == [False]
+
+
 def narrow() -> ResidualLinear:
     """n = 2, h = 1, ε = 0.3: two components, whose passages lead through large W_3."""
     g = generator(0)
@@ -250,8 +267,8 @@ def test_a_survey_that_runs_out_of_rounds_says_so():
 def test_each_round_draws_a_quarter_more_samples_and_walks_from_every_cluster(monkeypatch):
     seen = []
     monkeypatch.setattr(front, "explore", lambda net, graph, g, steps: seen.append(steps) or graph)
-    found = survey_components(deep(1, 1, (1,)), generator(0), samples=20, patience=2)
-    assert len(found.points) == 20 + 5 + 5 and seen == [200, 200]
+    found = survey_components(deep(1, 1, (1,)), generator(0), samples=20, steps=9)
+    assert len(found.points) == 20 + 5 + 5 and seen == [9, 9]
     one = survey_components(deep(1, 1, (2,)), generator(0), samples=20, patience=2)
     assert one.history == (1, 1, 1) and len(seen) == 2  # one cluster: nothing to walk for
 
@@ -276,11 +293,14 @@ def test_the_same_seed_gives_the_same_survey():
     assert a.points.equal(b.points) and a.labels.equal(b.labels)
 
 
+BAD_SETTINGS = [{"samples": 1}, {"tries": 0}, {"steps": 0}, {"patience": -1}, {"rounds": -1}]
+
+
 @pytest.mark.bad_input
-@pytest.mark.parametrize("bad", [{"samples": 1}, {"tries": 0}, {"patience": -1}, {"rounds": -1}])
+@pytest.mark.parametrize("bad", BAD_SETTINGS)
 def test_settings_out_of_range_are_refused(bad):
-    got = {"samples": 20, "tries": 4, "patience": 2, "rounds": 6} | bad
-    quoted = f"got {got['samples']}, {got['tries']}, {got['patience']} and {got['rounds']}"
+    got = {"samples": 20, "tries": 4, "steps": 9, "patience": 2, "rounds": 6} | bad
+    quoted = "got {samples}, {tries}, {steps}, {patience} and {rounds}".format(**got)
     with pytest.raises(OutOfDomain, match=quoted):
         survey_components(DeepLinear(ONE, ONE, (1,)), generator(0), **got)
 

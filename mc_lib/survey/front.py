@@ -13,7 +13,6 @@ from mc_lib.survey.links import Graph, empty_graph, link
 from mc_lib.survey.newton import draw
 from mc_lib.survey.walks import explore
 
-STEPS = 200  # of a walk
 FRESH = 4  # each later round draws 1/FRESH of the samples of the first
 
 
@@ -54,14 +53,15 @@ def survey_components(
     *,
     samples: int = 100,
     tries: int = 4,
-    patience: int = 3,
+    steps: int = 600,
+    patience: int = 2,
     rounds: int = 8,
 ) -> Survey:
     """Return an estimate of the number of components of {w : output(w) = Y}.
 
     First, samples are drawn and linked. Then follow rounds: a quarter as many new samples,
-    linked; and if there is more than one cluster, walks of 200 steps from each to the same
-    random goals, whose ends are linked. The rule that ends it looks at nothing but the
+    linked; and if there is more than one cluster, walks from each to the same random goals,
+    whose ends are linked. The rule that ends it looks at nothing but the
     counts: it stops when the count has stayed the same for `patience` rounds, or after
     `rounds` rounds (then it is not `settled`).
 
@@ -70,6 +70,8 @@ def survey_components(
         generator: the source of randomness.
         samples: how many minima to find at first, 2 or more.
         tries: the largest number of closest pairs tried for two clusters at a time.
+        steps: the length of a walk; more of them, and more patience, join what a long or
+            narrow passage joins, as data of very unequal directions make it.
         patience: for how many rounds the count must not change; 0 means links alone.
         rounds: the largest number of rounds.
 
@@ -77,7 +79,7 @@ def survey_components(
         The points and the clusters that they form.
 
     Raises:
-        OutOfDomain: samples below 2, tries below 1, patience or rounds below 0.
+        OutOfDomain: samples below 2, tries or steps below 1, patience or rounds below 0.
         NotAMinimum: random starts do not reach zero loss.
 
     >>> from mc_lib.networks import DeepLinear
@@ -85,12 +87,12 @@ def survey_components(
     >>> hyperbola = DeepLinear(one, one, widths=(1,))
     >>> found = survey_components(hyperbola, torch.Generator().manual_seed(0), samples=20)
     >>> found.count, found.history
-    (2, (2, 2, 2, 2))
+    (2, (2, 2, 2))
     """
-    if samples < 2 or tries < 1 or patience < 0 or rounds < 0:
+    if samples < 2 or min(tries, steps) < 1 or min(patience, rounds) < 0:
         raise OutOfDomain(
-            "a survey needs samples ≥ 2, tries ≥ 1, patience ≥ 0 and rounds ≥ 0, "
-            f"got {samples}, {tries}, {patience} and {rounds}"
+            "a survey needs samples ≥ 2, tries ≥ 1, steps ≥ 1, patience ≥ 0 and rounds ≥ 0, "
+            f"got {samples}, {tries}, {steps}, {patience} and {rounds}"
         )
     graph = _sampled(net, empty_graph(net), generator, samples, tries)
     history = [graph.count]
@@ -100,7 +102,7 @@ def survey_components(
         graph = _sampled(net, graph, generator, max(2, samples // FRESH), tries)
         if graph.count > 1:
             old = len(graph.v)
-            graph = explore(net, graph, generator, STEPS)
+            graph = explore(net, graph, generator, steps)
             graph = link(net, graph, generator, tries, first=old)
         history.append(graph.count)
     tried, found = (int(x.triu(1).sum()) for x in (graph.tried, graph.joined))

@@ -12,7 +12,8 @@ from mc_lib.params import tolerance
 from mc_lib.survey.jacobians import output_and_jacobian
 
 NEWTON_STEPS = 5  # from a point near M; more are a sign of a gap
-START_STEPS = 25  # from a random start
+START_STEPS = 100  # from a random start
+START_DAMPING = 0.3  # in units of the loss: smaller arrives sooner, but farther from its start
 START_SCALES = (0.2, 3.0)  # of each weight, independently and log-uniform
 BATCHES = 20  # of random starts before the search for minima is given up
 
@@ -131,7 +132,7 @@ def draw(
     for _ in range(BATCHES):
         scale = log_uniform(net, START_SCALES, samples, generator)
         start = scale * torch.randn(scale.shape, generator=generator, **like)
-        v, jac, good = retract(net, start.to(net.X.device), START_STEPS, 1.0)
+        v, jac, good = retract(net, start.to(net.X.device), START_STEPS, START_DAMPING)
         found.append((v[good], jac[good]))
         if sum(len(v) for v, _ in found) >= samples:
             points, jacs = (torch.cat(x)[:samples] for x in zip(*found, strict=True))

@@ -19,10 +19,12 @@ from mc_lib.networks import Network
 from mc_lib.survey.links import Graph, is_short, relative_change
 from mc_lib.survey.newton import gram_factor, linearise, log_uniform, retract, shortest
 
-GOALS = (0.05, 100.0)  # scales of the goals, for each weight independently and log-uniform
+GOALS = (0.05, 10.0)  # scales of the goals, for each weight independently and log-uniform
 SCALES = (0.03, 30.0)  # scales s_i by which distances are measured, likewise
 WALKERS = 64  # in a round, all clusters together
 LEAST_GOALS = 8  # in a round, however many clusters there are
+LOOK = 16  # every so many steps, walks that have arrived are left out
+NEAR = 1e-6  # a walk has arrived when it would go no further than this share of ‖w‖
 OFF = 0.1  # a step may end this share of its length off M
 
 
@@ -68,8 +70,10 @@ def walk(
 
     Each step goes along the tangent space to the point nearest to the goal in the norm
     Σ_j d_j² / weight_j, or a part of the way, and corrects for what the last one was off M.
-    It is taken when it is short, as a link is, and its end is close to M; the next part is
-    twice as large, at most 1. Otherwise the walk stays, and the next part is half as large.
+    It is taken when the Jacobian hardly changes on it, as on a link, and its end is close to
+    M; the next part is twice as large, at most 1. Otherwise the walk stays, and the next part
+    is half as large. After a step away from the goal, where M bends more than the step
+    allows for, it is a quarter. A walk that has arrived stops.
 
     Args:
         net: the network.
@@ -88,23 +92,34 @@ def walk(
     >>> [round(x, 4) for x in end[0].tolist()], good.item()  # the nearest to (½, ½)
     ([1.0, 1.0], True)
     """
-    part = torch.full_like(v[:, :1], 0.1)
-    r, jac = linearise(net, v)
-    for _ in range(steps):
+    end, everyone = v.clone(), torch.arange(len(v), device=v.device)
+    part, last = torch.full_like(v[:, :1], 0.1), torch.full_like(v[:, :1], torch.inf)
+    state: tuple[Tensor, ...] = (everyone, v, *linearise(net, v), goal, weight, part, last)
+    for step in range(steps):
+        here, v, r, jac, goal, weight, part, last = state
         factor, scaled = gram_factor(jac @ jac.mT), jac * weight.unsqueeze(-2)
-        ahead = goal - v
-        normal = shortest(scaled, gram_factor(scaled @ jac.mT), _apply(jac, ahead))
-        q = v + part * (ahead - normal) + shortest(jac, factor, r)
+        ahead, back = goal - v, shortest(jac, factor, r)
+        along = ahead - shortest(scaled, gram_factor(scaled @ jac.mT), _apply(jac, ahead))
+        far = ((ahead - back).square() / weight).sum(-1, keepdim=True)
+        part = torch.where(far > last, part / 4, part)
+        q = v + part * along + back
         residuals, jacobians = linearise(net, torch.cat([(v + q) / 2, q]))
         (_, rq), (jm, jq) = residuals.chunk(2), jacobians.chunk(2)
         off = relative_change(factor, rq.unsqueeze(-1))
         good = off <= OFF**2 * (q - v).square().sum(-1)
-        good = (good & is_short(jac, jm, jq)).unsqueeze(-1)
-        v, r = torch.where(good, q, v), torch.where(good, rq, r)
-        jac = torch.where(good.unsqueeze(-1), jq, jac)
+        good = (good & is_short(jm, jac, jq)).unsqueeze(-1)
+        end[here] = v = torch.where(good, q, v)
+        r, jac = torch.where(good, rq, r), torch.where(good.unsqueeze(-1), jq, jac)
         part = torch.where(good, 2 * part, part / 2).clamp(max=1.0)
-    end, there, found = retract(net, v)
-    return end, there, found & is_short(jac, there, there)
+        state = (here, v, r, jac, goal, weight, part, far)
+        if step % LOOK == LOOK - 1:
+            moving = along.norm(dim=-1) > NEAR * v.norm(dim=-1)
+            if not moving.any():
+                break
+            state = tuple(x[moving] for x in state)
+    _, before = linearise(net, end)
+    end, there, found = retract(net, end)
+    return end, there, found & is_short(there, before)
 
 
 def _apply(jac: Tensor, d: Tensor) -> Tensor:
