@@ -85,6 +85,19 @@ def test_a_gap_a_stranger_and_a_failure_stop_the_build(listed, records, message)
         ledger.collect({"01-tiny": records}, listed)
 
 
+def test_with_other_parameters_a_failure_is_marked_and_stops_nothing(listed):
+    broken = record("Thm 1", 2e-6, holds=False)
+    records = {"01-tiny": [*WHOLE["01-tiny"], broken]}
+    found = ledger.collect(records, listed, changed=["01-tiny"])
+    assert [s.failed for s in found] == [1, 0] and found[0].tightest is broken
+    text = ledger.page(found, records, {"01-tiny": "seed = 0"}, {})
+    assert "<strong>1 of 3 checks failed here</strong>" in text
+    assert "2e-06 ≤ 1e-06, 3 cases; does not hold with these parameters" in text
+    assert "1 of them failed with the settings of this build" in text
+    with pytest.raises(ledger.LedgerError, match="records that failed"):
+        ledger.collect(records, listed, changed=["02-silent"])
+
+
 def test_what_is_ours_is_marked_in_the_chapter_only(listed):
     records = {"01-tiny": [record("Thm 1 (ours)"), record("Thm 2")]}
     assert [len(s.records) for s in ledger.collect(records, listed)] == [1, 1]

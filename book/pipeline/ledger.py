@@ -1,13 +1,14 @@
 """The claims ledger: what the chapters of one build recorded, statement by statement.
 
-A statement without a record, a record that fails or a record of an unknown statement is an
-error.
+A statement without a record and a record of an unknown statement are errors. So is a record
+that fails, unless the chapter ran with other parameters than its own: then the ledger says so.
 """
 
 import html
 import json
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,15 @@ class Statement:
         return sum(record["cases"] for record in self.records)
 
     @property
+    def failed(self) -> int:
+        """How many of the records do not hold."""
+        return sum(not record["holds"] for record in self.records)
+
+    @property
     def tightest(self) -> dict[str, Any] | None:
-        """The record that came closest to failing, as measured / bound or bound / measured."""
+        """The record that failed, or came closest to it, as measured / bound or its inverse."""
         numeric = [r for r in self.records if closeness(r) is not None]
-        return max(numeric, key=lambda r: closeness(r) or 0.0, default=None)
+        return max(numeric, key=lambda r: (not r["holds"], closeness(r) or 0.0), default=None)
 
 
 def closeness(record: dict[str, Any]) -> float | None:
@@ -70,12 +76,17 @@ def read(chapters: Path, names: list[str]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def parameters(chapters: Path, name: str) -> dict[str, Any]:
+    """Return the parameters with which a chapter ran."""
+    run = json.loads((chapters / f"{name}.records" / "run.json").read_text(encoding="utf-8"))
+    return dict(run["parameters"])
+
+
 def settings(chapters: Path, names: list[str]) -> dict[str, str]:
-    """Return the parameters with which each chapter ran: the sizes and seeds of its checks."""
+    """Return the sizes and seeds with which each chapter ran, in words."""
     found = {}
     for name in names:
-        run = json.loads((chapters / f"{name}.records" / "run.json").read_text(encoding="utf-8"))
-        values = {k: v for k, v in run["parameters"].items() if k not in COMPUTING}
+        values = {k: v for k, v in parameters(chapters, name).items() if k not in COMPUTING}
         found[name] = ", ".join(f"{key} = {value}" for key, value in values.items())
     return found
 
@@ -101,8 +112,18 @@ def _names(statement: str) -> list[str]:
     return re.split(BOTH, statement.removesuffix(OURS))
 
 
-def collect(records: dict[str, list[dict[str, Any]]], listed: Path = STATEMENTS) -> list[Statement]:
-    """Return all statements with their records; refuse gaps, strangers and failures."""
+def collect(
+    records: dict[str, list[dict[str, Any]]],
+    listed: Path = STATEMENTS,
+    changed: Collection[str] = (),
+) -> list[Statement]:
+    """Return all statements with their records; refuse gaps, strangers and failures.
+
+    Args:
+        records: of all chapters.
+        listed: the file with the statements.
+        changed: the chapters with other parameters than their own, whose checks may fail.
+    """
     by_id = defaultdict(list)
     for record in (r for chapter in records.values() for r in chapter):
         for name in _names(record["statement"]):
@@ -123,7 +144,8 @@ def collect(records: dict[str, list[dict[str, Any]]], listed: Path = STATEMENTS)
     ]
     unchecked = [s.id for s in found if not s.records]
     strangers = sorted(by_id.keys() - {s.id for s in found} - UNLISTED)
-    failed = [str(r["what"]) for rs in by_id.values() for r in rs if not r["holds"]]
+    failures = (r for rs in by_id.values() for r in rs if not r["holds"])
+    failed = [str(r["what"]) for r in failures if r["chapter"] not in changed]
     for what, names in (
         ("statements without a record", unchecked),
         ("records of statements that statements.yml does not list", strangers),
@@ -168,7 +190,8 @@ HEAD = """\
 
 Every numbered statement of the paper and every panel of its figures, with what this very \
 build checked. A *check* compares a measurement with a bound, a number or a truth value, \
-over one case or many; it stops the build when it fails. The column "closest to failing" \
+over one case or many. With the settings of the paper it stops the build when it fails, with \
+others it is marked. The column "closest to failing" \
 shows, of all comparisons with a bound, the one that used up most of it. Follow the arrow of \
 a row to see all its checks, and the sizes and seeds with which they ran. The theorems are \
 proved in the appendices; a check confirms them numerically, it does not prove them. The column \
@@ -203,9 +226,10 @@ def row(s: Statement, sizes: dict[str, str], seeds: dict[str, tuple[int, int]]) 
         else "all exact"
     )
     held = f'<a href="seeds.html">{"{} of {}".format(*seeds[s.id])}</a>' if s.id in seeds else "–"
+    failed = f"<strong>{s.failed} of {len(s.records)} checks failed here</strong>"
     cells = (
         *(link, folded, len(s.records), s.cases),
-        *(html.escape(bound), held, html.escape(s.verdict)),
+        *(html.escape(bound), held, failed if s.failed else html.escape(s.verdict)),
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
@@ -214,7 +238,8 @@ def line(record: dict[str, Any]) -> str:
     """Return one check in words: what, the measured value, the bound, the cases, the chapter."""
     measured, bound = number(record["measured"]), number(record["reference"])
     count = f", {record['cases']} cases" if record["cases"] > 1 else ""
-    return f"{record['what']}: {measured} {record['relation']} {bound}{count}"
+    failed = "" if record["holds"] else "; does not hold with these parameters"
+    return f"{record['what']}: {measured} {record['relation']} {bound}{count}{failed}"
 
 
 def summary(statements: list[Statement], records: dict[str, list[dict[str, Any]]]) -> str:
@@ -225,8 +250,10 @@ def summary(statements: list[Statement], records: dict[str, list[dict[str, Any]]
         verdicts[s.verdict] += 1
     kinds = ", ".join(f"{count} × {verdict}" for verdict, count in verdicts.items())
     cases = sum(r["cases"] for r in every)
+    failed = sum(not r["holds"] for r in every)
+    passed = f"{failed} of them failed with the settings of" if failed else "all passed in"
     return (
-        f"**{len(every)} checks in {cases:,} cases over {len(records)} chapters, all passed in "
+        f"**{len(every)} checks in {cases:,} cases over {len(records)} chapters, {passed} "
         f"this build.** The {len(statements)} entries by verdict: {kinds}.\n"
     )
 

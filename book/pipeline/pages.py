@@ -15,9 +15,15 @@ from book.pipeline import api, gallery, ledger, made, profiles
 
 def write(chapters: Path, book: Path) -> None:
     """Write all generated pages, or raise a LedgerError and write none."""
-    names = list(profiles.chapters())
+    notebooks = profiles.chapters()
+    names = list(notebooks)
     records = ledger.read(chapters, names)
-    statements = ledger.collect(records)
+    changed = [
+        name
+        for name, notebook in notebooks.items()
+        if ledger.parameters(chapters, name) != profiles.defaults(notebook)
+    ]
+    statements = ledger.collect(records, changed=changed)
     pages = {
         "ledger.md": ledger.page(
             statements,
