@@ -241,6 +241,26 @@ def test_two_walks_to_one_goal_meet_at_the_nearest_point(start):
     torch.testing.assert_close(jac, end.flip(1).unsqueeze(1))
 
 
+@pytest.mark.parametrize("goal", [-1.0, -3.0, -10.0])
+def test_a_walk_comes_to_rest_where_m_bends_away_from_its_goal(goal):
+    # a full step to the nearest point of the tangent goes as far beyond (1, 1), and back again
+    net = DeepLinear(ONE, ONE, (1,))
+    v = torch.tensor([[4.0, 0.25]], dtype=torch.float64)
+    end, _, good = walks.walk(net, v, goal * torch.ones_like(v), torch.ones_like(v), 200)
+    assert good.all()
+    torch.testing.assert_close(end, torch.ones_like(v), rtol=1e-6, atol=0)
+
+
+def test_walks_that_have_arrived_cost_nothing(monkeypatch):
+    net, watched, sizes = DeepLinear(ONE, ONE, (1,)), walks.linearise, []
+    monkeypatch.setattr(walks, "linearise", lambda n, v: sizes.append(len(v)) or watched(n, v))
+    v = torch.tensor([[1e3, 1e-3], [1.0, 1.0]], dtype=torch.float64)  # the second is there
+    walks.walk(net, v, torch.ones_like(v), torch.ones_like(v), 10_000)
+    first, *steps, last = sizes
+    assert first == last == 2 and steps[: walks.LOOK] == [4] * walks.LOOK
+    assert steps[walks.LOOK] == 2 and len(steps) < 100
+
+
 @pytest.mark.parametrize(
     ("history", "patience", "still"),
     [
