@@ -61,9 +61,9 @@ def survey_components(
 
     First, samples are drawn and linked. Then follow rounds: a quarter as many new samples,
     linked; and if there is more than one cluster, walks from each to the same random goals,
-    whose ends are linked. The rule that ends it looks at nothing but the
-    counts: it stops when the count has stayed the same for `patience` rounds, or after
-    `rounds` rounds (then it is not `settled`).
+    whose ends are linked. The rule that ends it looks at nothing but the counts: it stops
+    when the count has stayed the same for `patience` rounds, or after `rounds` rounds (then
+    it is not `settled`).
 
     Args:
         net: a network that can fit its data exactly.
