@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from book.pipeline import made
+
 STATEMENTS = Path(__file__).with_name("statements.yml")
 OURS = " (ours)"  # how a chapter marks what is not in the paper
 BOTH = r", (?=[A-Z])"  # one check of two statements: "E1, E2", but not "Fig 3(b, c)"
@@ -76,17 +78,11 @@ def read(chapters: Path, names: list[str]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def parameters(chapters: Path, name: str) -> dict[str, Any]:
-    """Return the parameters with which a chapter ran."""
-    run = json.loads((chapters / f"{name}.records" / "run.json").read_text(encoding="utf-8"))
-    return dict(run["parameters"])
-
-
 def settings(chapters: Path, names: list[str]) -> dict[str, str]:
     """Return the sizes and seeds with which each chapter ran, in words."""
     found = {}
-    for name in names:
-        values = {k: v for k, v in parameters(chapters, name).items() if k not in COMPUTING}
+    for name, run in made.runs(chapters, names).items():
+        values = {k: v for k, v in run["parameters"].items() if k not in COMPUTING}
         found[name] = ", ".join(f"{key} = {value}" for key, value in values.items())
     return found
 
@@ -226,10 +222,12 @@ def row(s: Statement, sizes: dict[str, str], seeds: dict[str, tuple[int, int]]) 
         else "all exact"
     )
     held = f'<a href="seeds.html">{"{} of {}".format(*seeds[s.id])}</a>' if s.id in seeds else "–"
-    failed = f"<strong>{s.failed} of {len(s.records)} checks failed here</strong>"
+    verdict = html.escape(s.verdict)
+    if s.failed:
+        verdict = f"<strong>{s.failed} of {len(s.records)} checks failed here</strong>"
     cells = (
         *(link, folded, len(s.records), s.cases),
-        *(html.escape(bound), held, failed if s.failed else html.escape(s.verdict)),
+        *(html.escape(bound), held, verdict),
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 

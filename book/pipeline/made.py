@@ -81,26 +81,31 @@ def record(
     }
 
 
-def page(chapters: Path, names: list[str]) -> str:
-    """Return the page of the book, from the runs of all chapters."""
-    runs = {
+def runs(chapters: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+    """Return what `record` kept of the run of each chapter."""
+    return {
         name: json.loads((chapters / f"{name}.records" / "run.json").read_text(encoding="utf-8"))
         for name in names
     }
-    first = next(iter(runs.values()))
+
+
+def page(chapters: Path, names: list[str]) -> str:
+    """Return the page of the book, from the runs of all chapters."""
+    found = runs(chapters, names)
+    first = next(iter(found.values()))
     packages = ", ".join(f"{name} {number}" for name, number in first["packages"].items())
-    total = sum(run["seconds"] for run in runs.values())
-    rows = "\n".join(_row(name, run) for name, run in runs.items())
+    total = sum(run["seconds"] for run in found.values())
+    rows = "\n".join(_row(name, run) for name, run in found.items())
     settings = "\n".join(
         f"| {{doc}}`{name}` | "
         + ", ".join(f"`{key} = {value}`" for key, value in run["parameters"].items())
         + " |"
-        for name, run in runs.items()
+        for name, run in found.items()
     )
     return f"""{HEAD}
 | | |
 |---|---|
-| commit | {", ".join(dict.fromkeys(run["commit"] for run in runs.values()))} |
+| commit | {", ".join(dict.fromkeys(run["commit"] for run in found.values()))} |
 | Python | {first["python"]} on {first["system"]} |
 | packages | {packages} |
 | processor | {first["processor"]}, {first["cores"]} cores |

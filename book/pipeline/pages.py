@@ -20,8 +20,8 @@ def write(chapters: Path, book: Path) -> None:
     records = ledger.read(chapters, names)
     changed = [
         name
-        for name, notebook in notebooks.items()
-        if ledger.parameters(chapters, name) != profiles.defaults(notebook)
+        for name, run in made.runs(chapters, names).items()
+        if run["parameters"] != profiles.defaults(notebooks[name])
     ]
     statements = ledger.collect(records, changed=changed)
     pages = {

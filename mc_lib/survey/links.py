@@ -7,8 +7,9 @@ for *all* x in the ball around m of radius √2 max(‖p − m‖, ‖q − m‖
 graph of a function on its tangent space at m, and p, m and q are joined inside M. Where J
 is cubic, as for four weight matrices, or less, what holds at the points tried bounds the
 change on the whole way from p to m and on to q by 1.64/4 (Lebesgue's constant of four
-equidistant points); off this way it is not tried. So a link is strong evidence, not a
-proof. A missing link is less: more links may still be found.
+equidistant points), which is below 1/2; off this way it is not tried. All norms of changes
+are Frobenius norms, no smaller than those of the theorem. So a link is strong evidence, not
+a proof. A missing link is less: more links may still be found.
 """
 
 from dataclasses import dataclass, replace

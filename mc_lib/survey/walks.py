@@ -6,7 +6,7 @@ descends Σ_i ‖W_i − a_i‖² / s_i² on M, with random scales s_i of the we
 one component that walk to the same goal with the same scales tend to end at the same
 place, however far apart they start and however far away the passage between them is. Two
 points of different components never do: a walk does not leave its component, as far as a
-short step in the sense of `links` does not.
+step does not on which the Jacobian hardly changes, tried at its ends and its middle.
 """
 
 from typing import Any
