@@ -12,10 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mc_lib.checks import broadcast_shapes, require_tensors, tolerance
 from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, ShapeMismatch
 from mc_lib.groups.general_linear import GeneralLinear
-from mc_lib.params import require_tensors, tolerance
-from mc_lib.shapes import broadcast_shapes
 
 
 @dataclass(frozen=True)

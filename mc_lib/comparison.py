@@ -8,11 +8,12 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu
 
 from mc_lib.alignment import align, align_activations, align_rescaled, permutations_of
+from mc_lib.checks import tolerance
 from mc_lib.curves import Line
 from mc_lib.errors import OutOfDomain, ShapeMismatch
 from mc_lib.landscape import Barrier, barrier
 from mc_lib.networks import Classifier, Weights
-from mc_lib.params import distance, lerp, tolerance
+from mc_lib.points import distance, lerp
 
 POINTS = 21
 """The equally spaced points of the segment at which the loss is measured first."""

@@ -47,15 +47,3 @@ class NotConnected(McLibError):
 
 class NotAMinimum(McLibError):
     """A point whose loss is above the tolerance; the message gives both."""
-
-
-class ParameterError(McLibError):
-    """A chapter parameter of the wrong type, out of range or unknown."""
-
-
-class NotInstalled(McLibError):
-    """A package that only some functions need and that is absent; says how to get it."""
-
-
-class CheckFailed(McLibError):
-    """A claim that did not hold: the measured value broke its bound."""

@@ -12,7 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib._search import (
+from mc_lib.checks import tolerance
+from mc_lib.errors import OutOfDomain
+from mc_lib.points import leaves, norm, to_vector
+from mc_lib.sampling import (
     MAX_BYTES,
     climb,
     in_chunks,
@@ -22,8 +25,6 @@ from mc_lib._search import (
     start_of,
     time_grid,
 )
-from mc_lib.errors import OutOfDomain
-from mc_lib.params import leaves, norm, to_vector, tolerance
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(10)
 """Gauss–Legendre quadrature on [−1, 1], exact for polynomials of degree 19."""

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mc_lib.checks import all_finite, tolerance
 from mc_lib.errors import NotFinite, NotSymmetric, OutOfDomain, ShapeMismatch
-from mc_lib.finite import all_finite
 from mc_lib.groups.product import Elements
-from mc_lib.params import Point, leaves, require_point, tolerance
+from mc_lib.points import Point, leaves, require_point
 from mc_lib.symmetry import Symmetry
 
 Loss = Callable[[Any], Tensor | float]

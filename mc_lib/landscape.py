@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib._search import (
+from mc_lib.errors import ShapeMismatch
+from mc_lib.points import Point
+from mc_lib.sampling import (
     MAX_BYTES,
     climb,
     in_chunks,
@@ -17,8 +19,6 @@ from mc_lib._search import (
     start_of,
     time_grid,
 )
-from mc_lib.errors import ShapeMismatch
-from mc_lib.params import Point
 
 Loss = Callable[[Point], Tensor]
 """Maps a point batched over T to T losses."""

@@ -9,7 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib._search import (
+from mc_lib.curves import Line
+from mc_lib.curves.base import locate
+from mc_lib.points import Point, leaves, require_point, require_same_tree, to_vector
+from mc_lib.sampling import (
     MAX_BYTES,
     climb,
     in_chunks,
@@ -18,9 +21,6 @@ from mc_lib._search import (
     start_of,
     time_grid,
 )
-from mc_lib.curves import Line
-from mc_lib.curves.base import locate
-from mc_lib.params import Point, leaves, require_point, require_same_tree, to_vector
 
 DEGREE = 5
 """Of the polynomials between two times of the grid of `segment_distance`."""

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mc_lib.checks import broadcast_shapes, require_tensors
 from mc_lib.errors import DtypeMismatch, NotSymmetric, ShapeMismatch
 from mc_lib.groups.base import Element
 from mc_lib.groups.product import ProductGroup
 from mc_lib.layers import Axes, Axis, Fixed, Into, Layer, OutOf
-from mc_lib.params import Point, require_point, require_tensors
-from mc_lib.shapes import broadcast_shapes
+from mc_lib.points import Point, require_point
 
 Factor = Callable[[Into | OutOf, Tensor], Tensor]
 

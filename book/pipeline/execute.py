@@ -26,7 +26,7 @@ import psutil
 
 from book.pipeline import made, profiles
 
-RECORDS, CHECKS = "MC_LIB_RECORDS", "MC_LIB_CHECKS"  # as in mc_lib.claims, slow to import
+RECORDS, CHECKS = "MC_LIB_RECORDS", "MC_LIB_CHECKS"  # as in lab.claims, slow to import
 # tensors of a few MB come and go: glibc keeps their memory instead of giving it back each time
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 SCRATCH = ".running-"

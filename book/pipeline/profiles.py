@@ -1,9 +1,10 @@
 """Chapters and their parameters: what there is, what a profile sets, what is refused.
 
-The library is imported only where it is needed: it takes seconds, in every run.
+The lab is imported only where it is needed: with torch it takes seconds, in every run.
 """
 
 import ast
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ import psutil
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT / "book") not in sys.path:
+    sys.path.append(str(ROOT / "book"))  # where the chapters find the lab
 MEMORY = Path(__file__).with_name("memory.yml")
 DEFAULT = "default parameters"
 CASTS = ("integer", "integers", "number", "numbers")
@@ -116,7 +119,7 @@ def casts(notebook: Path) -> dict[str, Callable[[Any], Any]]:
 
     They are the calls such as `mc.integer("seed", seed, at_least=0)` in its cells.
     """
-    from mc_lib import parameters
+    from lab import settings as parameters
 
     cells = nbformat.read(notebook, as_version=4).cells
     code = [ast.parse(cell.source) for cell in cells if cell.cell_type == "code"]
@@ -153,7 +156,7 @@ def require_memory(notebook: Path, values: dict[str, Any]) -> None:
 
 
 def _refusal(message: str) -> ValueError:
-    from mc_lib import ParameterError
+    from lab.settings import ParameterError
 
     return ParameterError(message)
 

@@ -141,7 +141,7 @@ def _once(what: str, values: list[Any]) -> None:
 
 
 def _refusal(message: str) -> ValueError:
-    from mc_lib import ParameterError  # it takes seconds, and is needed for an error only
+    from lab.settings import ParameterError
 
     return ParameterError(message)
 

@@ -21,7 +21,7 @@ from typing import Any
 from book.pipeline.execute import CHECKS, RECORDS
 
 PRELOAD = (
-    *("torch", "mc_lib", "mc_lib.figures", "matplotlib.pyplot", "scipy.stats", "sklearn"),
+    *("torch", "mc_lib", "lab.figures", "matplotlib.pyplot", "scipy.stats", "sklearn"),
     *("papermill.iorw", "papermill.parameterize", "book.pipeline.sweep_run"),
 )
 """What the process imports from which all runs of a job are forked."""
@@ -89,7 +89,7 @@ def outcome(error: dict[str, Any] | None) -> dict[str, Any]:
     """Return what a run found and what it cost."""
     import torch
 
-    from mc_lib import claims_table
+    from lab.claims import claims_table
 
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {

@@ -11,7 +11,7 @@ from torch import Tensor
 from mc_lib.errors import NotSymmetric, ShapeMismatch
 from mc_lib.groups import Permutation
 from mc_lib.layers import Axis, Into, Layer, OutOf
-from mc_lib.params import Point, require_point, require_same_tree, to_vector
+from mc_lib.points import Point, require_point, require_same_tree, to_vector
 from mc_lib.symmetry import Symmetry
 
 

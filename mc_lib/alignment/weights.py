@@ -17,7 +17,7 @@ from mc_lib.alignment.scaling import best_factors
 from mc_lib.alignment.steps import best_assignment, best_element
 from mc_lib.errors import NotSymmetric, OutOfDomain
 from mc_lib.groups import PositiveScaling
-from mc_lib.params import Point, leaves
+from mc_lib.points import Point, leaves
 from mc_lib.symmetry import Symmetry
 
 Step = Callable[[str, Any, Point], Any]

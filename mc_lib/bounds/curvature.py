@@ -3,7 +3,7 @@
 import math
 
 from mc_lib.bounds.formula import Arguments, Number, Result
-from mc_lib.params import tolerance
+from mc_lib.checks import tolerance
 
 
 def sagitta(kappa: Number, chord: Number) -> Result:

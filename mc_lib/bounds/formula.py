@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mc_lib.checks import require_tensors
 from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, ShapeMismatch
-from mc_lib.params import require_tensors
 
 Number: TypeAlias = float | int | Float[Tensor, "*#batch"]
 """What every bound accepts; Python numbers and tensors mix, and tensors broadcast."""

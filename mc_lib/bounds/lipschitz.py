@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mc_lib.bounds.formula import Arguments, Number, Result
 from mc_lib.errors import OutOfDomain, ShapeMismatch
-from mc_lib.params import require_point, require_same_tree
+from mc_lib.points import require_point, require_same_tree
 
 
 def tube_norms(w0: Sequence[Tensor], w1: Sequence[Tensor], radius: float) -> tuple[float, ...]:

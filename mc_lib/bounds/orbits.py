@@ -6,8 +6,8 @@ from torch import Tensor
 
 from mc_lib.bounds.formula import Arguments, Number, Result
 from mc_lib.bounds.rescaling import peak, segment_loss
+from mc_lib.checks import require_tensors
 from mc_lib.errors import OutOfDomain, ShapeMismatch
-from mc_lib.params import require_tensors
 
 
 def orbit_interval(

@@ -8,13 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mc_lib.approximate import ApproximateImage, approximate_act
+from mc_lib.checks import tolerance
 from mc_lib.curves.base import Curve
 from mc_lib.curves.derivative import rate
 from mc_lib.errors import RankDeficient, ShapeMismatch
 from mc_lib.groups import GeneralLinear
 from mc_lib.groups.matrix_group import matrix_exponential
 from mc_lib.networks import TwoLayer, Weights
-from mc_lib.params import tolerance
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mc_lib.checks import all_finite
 from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain
-from mc_lib.finite import all_finite
-from mc_lib.params import Point, leaves
+from mc_lib.points import Point, leaves
 
 Times: TypeAlias = float | int | Tensor
 """A number, or a floating-point tensor of any shape."""

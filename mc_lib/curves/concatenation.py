@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mc_lib.checks import tolerance
 from mc_lib.curves.base import Curve, locate
 from mc_lib.errors import NotConnected, ShapeMismatch
-from mc_lib.params import Point, distance, leaves, norm, require_same_tree, tolerance
+from mc_lib.points import Point, distance, leaves, norm, require_same_tree
 
 
 @dataclass(frozen=True, eq=False)

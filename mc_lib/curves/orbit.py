@@ -14,7 +14,7 @@ from mc_lib.curves.base import Curve, combine, require_in_range
 from mc_lib.errors import NotFinite, OutOfDomain
 from mc_lib.groups.base import Element
 from mc_lib.layers import Axis, Fixed, Layer, OutOf
-from mc_lib.params import Point, leaves, require_point, require_same_tree
+from mc_lib.points import Point, leaves, require_point, require_same_tree
 from mc_lib.symmetry import Symmetry
 
 STEP = 2.0

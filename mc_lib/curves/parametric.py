@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mc_lib.curves.base import Curve, combine, locate
 from mc_lib.errors import ShapeMismatch
-from mc_lib.params import Point, lerp, require_point, require_same_tree
+from mc_lib.points import Point, lerp, require_point, require_same_tree
 
 
 @dataclass(frozen=True, eq=False)

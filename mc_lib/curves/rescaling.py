@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mc_lib.curves.base import Curve
 from mc_lib.errors import OutOfDomain, ShapeMismatch
-from mc_lib.params import Point, require_point
+from mc_lib.points import Point, require_point
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mc_lib.checks import require_tensors
 from mc_lib.errors import NotInGroup, OutOfDomain, ShapeMismatch
 from mc_lib.groups.path import GroupPath
 from mc_lib.groups.refusal import first_fault
-from mc_lib.params import require_tensors
 
 Element = Tensor
 """A batch of group elements; each group says how its elements are stored."""

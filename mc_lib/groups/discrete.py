@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mc_lib.checks import broadcast_shapes
 from mc_lib.errors import DtypeMismatch, NotConnected, OutOfDomain
 from mc_lib.groups.base import Group
 from mc_lib.groups.path import GroupPath, spread_times
 from mc_lib.groups.refusal import first_fault
-from mc_lib.shapes import broadcast_shapes
 
 
 @dataclass(frozen=True, eq=False)

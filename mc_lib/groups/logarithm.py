@@ -19,10 +19,10 @@ from jaxtyping import Bool, Float
 from scipy.linalg.lapack import dtrsen
 from torch import Tensor
 
+from mc_lib.checks import tolerance
 from mc_lib.errors import NoRealLogarithm, OutOfDomain
 from mc_lib.groups.jordan import paired_logarithm
 from mc_lib.groups.refusal import first_fault
-from mc_lib.params import tolerance
 
 # Round-off moves the eigenvalue of a Jordan block of size s by about ε^(1/s): eigenvalues
 # count as one, and as real, within the first of these relative distances that works.

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mc_lib.checks import tolerance
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.matrix_group import MatrixGroup, matrix_exponential
 from mc_lib.groups.refusal import first_fault
@@ -19,7 +20,6 @@ from mc_lib.groups.rotation import (
     straighten,
 )
 from mc_lib.groups.sampling import flip_first_column, haar
-from mc_lib.params import tolerance
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib.params import require_tensors
+from mc_lib.checks import require_tensors
 
 
 class GroupPath(ABC):

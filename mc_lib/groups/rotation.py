@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mc_lib.checks import tolerance
 from mc_lib.errors import NotConnected, NotInGroup
 from mc_lib.groups.path import GroupPath, spread_times
 from mc_lib.groups.refusal import first_fault
-from mc_lib.params import tolerance
 
 
 @dataclass(frozen=True, eq=False)

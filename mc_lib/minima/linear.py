@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mc_lib.checks import broadcast_shapes
 from mc_lib.errors import OutOfDomain, RankDeficient
 from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.minima.fibre import in_random_position, random_in_fibre
 from mc_lib.minima.zero_loss import attainable_map, require_minimum
 from mc_lib.networks import DeepLinear, Weights, partial_products
-from mc_lib.shapes import broadcast_shapes
 
 
 def count_components(net: DeepLinear) -> int:

@@ -9,11 +9,11 @@ from torch import Tensor
 from mc_lib.errors import NotConnected, RankDeficient
 from mc_lib.minima.curve import MinimumCurve
 from mc_lib.minima.fibre import nearest_in_fibre
-from mc_lib.minima.frames import FramePath, frame_path
+from mc_lib.minima.frame_path import FramePath, frame_path
 from mc_lib.minima.linear import component, signed_layers
 from mc_lib.minima.zero_loss import require_ends
 from mc_lib.networks import DeepLinear, Weights, partial_products
-from mc_lib.params import lerp
+from mc_lib.points import lerp
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,11 +33,11 @@ from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.minima import linear_path
 from mc_lib.minima.curve import MinimumCurve
 from mc_lib.minima.fibre import nearest_in_fibre
-from mc_lib.minima.frames import FramePath, frame_path
+from mc_lib.minima.frame_path import FramePath, frame_path
 from mc_lib.minima.residual import component, placed, without_skip
 from mc_lib.minima.zero_loss import require_ends
 from mc_lib.networks import ResidualLinear, Weights
-from mc_lib.params import lerp
+from mc_lib.points import lerp
 
 WELL = 1e-3
 """A singular value is small below this fraction of the size that it could be lifted to."""

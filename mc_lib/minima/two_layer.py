@@ -9,13 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mc_lib.checks import broadcast_shapes, tolerance
 from mc_lib.errors import OutOfDomain, RankDeficient
 from mc_lib.groups.refusal import first_fault
 from mc_lib.minima.fibre import random_in_fibre
 from mc_lib.minima.zero_loss import require_minimum
 from mc_lib.networks import TwoLayer, Weights
-from mc_lib.params import tolerance
-from mc_lib.shapes import broadcast_shapes
 
 REDRAWS = 20
 

@@ -7,16 +7,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib._search import climb, in_chunks, local_maxima
+from mc_lib.checks import tolerance
 from mc_lib.curves.base import locate
 from mc_lib.errors import NotConnected, RankDeficient
+from mc_lib.minima.basis_exchange import exchange_corners
 from mc_lib.minima.curve import CHUNK, MinimumCurve
-from mc_lib.minima.exchange import exchange_corners
 from mc_lib.minima.fibre import nearest_in_fibre
 from mc_lib.minima.two_layer import require_full_rank
 from mc_lib.minima.zero_loss import require_ends
 from mc_lib.networks import TwoLayer, Weights
-from mc_lib.params import lerp, tolerance
+from mc_lib.points import lerp
+from mc_lib.sampling import climb, in_chunks, local_maxima
 
 TRIES = 4
 """How many third first-layers are tried."""

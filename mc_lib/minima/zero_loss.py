@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mc_lib.checks import tolerance
 from mc_lib.errors import NotAMinimum, RankDeficient, ShapeMismatch
 from mc_lib.networks import Network, Weights
-from mc_lib.params import tolerance
 
 
 def require_minimum(net: Network, w: Weights, rtol: float | None = None) -> None:

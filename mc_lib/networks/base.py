@@ -10,9 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mc_lib.checks import broadcast_shapes, require_tensors, tolerance
 from mc_lib.errors import OutOfDomain, RankDeficient, ShapeMismatch
-from mc_lib.params import require_tensors, tolerance
-from mc_lib.shapes import broadcast_shapes
 from mc_lib.symmetry import Symmetry
 
 Weights = tuple[Tensor, ...]

@@ -1,0 +1,36 @@
+"""The book's figures: arrays in; out come matplotlib figures, or interactive ones."""
+
+from lab.figures.connectivity import brackets as brackets
+from lab.figures.connectivity import growth as growth
+from lab.figures.connectivity import heatmaps as heatmaps
+from lab.figures.connectivity import pairs as pairs
+from lab.figures.connectivity import rescalings as rescalings
+from lab.figures.connectivity import spreads as spreads
+from lab.figures.curves import cassini as cassini
+from lab.figures.curves import deviations as deviations
+from lab.figures.curves import loss_map as loss_map
+from lab.figures.curves import losses_with_spread as losses_with_spread
+from lab.figures.curves import scatter as scatter
+from lab.figures.interactive import Interactive as Interactive
+from lab.figures.losses import path_against_segment as path_against_segment
+from lab.figures.preliminaries import determinants as determinants
+from lab.figures.preliminaries import orbits as orbits
+from lab.figures.preliminaries import regions as regions
+from lab.figures.preliminaries import shares as shares
+from lab.figures.related import barriers as barriers
+from lab.figures.related import paths_beside_segment as paths_beside_segment
+from lab.figures.residual import closing as closing
+from lab.figures.residual import pieces as pieces
+from lab.figures.sliders import slider_curves as slider_curves
+from lab.figures.sliders import slider_discs as slider_discs
+from lab.figures.sliders import slider_paths as slider_paths
+from lab.figures.sliders import slider_rescalings as slider_rescalings
+from lab.figures.spatial import rotatable_sheets as rotatable_sheets
+from lab.figures.spatial import slider_sheets as slider_sheets
+from lab.figures.style import COMPONENT as COMPONENT
+from lab.figures.style import STYLE as STYLE
+from lab.figures.style import save as save
+from lab.figures.surfaces import sheets as sheets
+from lab.figures.uses import dots as dots
+from lab.figures.uses import plane as plane
+from lab.figures.uses import tradeoff as tradeoff

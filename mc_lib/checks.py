@@ -1,0 +1,128 @@
+"""What counts as zero, and what is no tensor to compute with: asked at every door."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mc_lib.errors import DtypeMismatch, NotFinite, ShapeMismatch
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What counts as zero in one dtype, always relative to the size of the data."""
+
+    equal: float  # two matrices agree: relative Frobenius distance
+    zero_loss: float  # a point is a minimum: loss / ‖Y‖², a squared residual
+    rank: float  # a singular value counts: relative to the largest
+
+
+TOLERANCE = {
+    torch.float64: Tolerance(equal=1e-10, zero_loss=1e-16, rank=1e-12),
+    torch.float32: Tolerance(equal=1e-4, zero_loss=1e-7, rank=1e-5),
+}
+
+
+def tolerance(dtype: torch.dtype) -> Tolerance:
+    """Return the tolerances of a dtype.
+
+    Args:
+        dtype: `torch.float32` or `torch.float64`.
+
+    Returns:
+        The row of the tolerance table.
+
+    Raises:
+        DtypeMismatch: for any other dtype; half precision cannot carry the inverses.
+
+    >>> tolerance(torch.float64).rank
+    1e-12
+    """
+    if dtype not in TOLERANCE:
+        raise DtypeMismatch(
+            f"dtype {dtype} is not supported: use torch.float64 or torch.float32 "
+            "(convert with .to(torch.float64))"
+        )
+    return TOLERANCE[dtype]
+
+
+def require_tensors(tensors: Sequence[Any], what: str = "the weights") -> None:
+    """Refuse anything but finite real tensors of one dtype on one device.
+
+    Args:
+        tensors: the values to check.
+        what: how to call them in the message.
+
+    Raises:
+        ShapeMismatch: there are none.
+        DtypeMismatch: not tensors, not float32/float64, or of mixed dtypes or devices.
+        NotFinite: an entry is NaN or infinite.
+
+    >>> require_tensors([torch.tensor([1, 2])])
+    Traceback (most recent call last):
+    ...
+    mc_lib.errors.DtypeMismatch: the weights: dtype torch.int64 is not supported: ...
+    """
+    if len(tensors) == 0:
+        raise ShapeMismatch(f"{what}: expected at least one tensor, got none")
+    for x in tensors:
+        if not isinstance(x, Tensor):
+            raise DtypeMismatch(f"{what}: expected tensors, got a {type(x).__name__}")
+        if x.dtype not in TOLERANCE:
+            raise DtypeMismatch(
+                f"{what}: dtype {x.dtype} is not supported: use torch.float64 or torch.float32"
+            )
+    for kind in ("dtype", "device"):
+        found = {getattr(x, kind) for x in tensors}
+        if len(found) > 1:
+            names = sorted(map(str, found))
+            raise DtypeMismatch(f"{what}: mixed {kind}s {names}; convert them to one")
+    for i, x in enumerate(tensors):
+        if not all_finite(x):
+            bad = int((~torch.isfinite(x)).sum())
+            raise NotFinite(
+                f"{what}: {bad} of the {x.numel()} entries of tensor {i} are NaN or infinite"
+            )
+
+
+def all_finite(x: Tensor) -> bool:
+    """Return whether no entry of x is NaN or infinite.
+
+    A sum with such an entry is NaN or infinite itself, so one pass over x settles most cases;
+    where finite entries add up to infinity, each is looked at.
+
+    Args:
+        x: any shape.
+
+    Returns:
+        True or False.
+
+    >>> large = torch.tensor([1e308, 1e308], dtype=torch.float64)
+    >>> all_finite(large), all_finite(large * 10)
+    (True, False)
+    """
+    return math.isfinite(x.detach().sum().item()) or bool(torch.isfinite(x).all())
+
+
+def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape to which arrays of these shapes broadcast.
+
+    As `torch.broadcast_shapes`, whose first call imports a computer algebra system.
+
+    Args:
+        *shapes: the shapes.
+
+    Returns:
+        The shape.
+
+    Raises:
+        ValueError: they do not broadcast.
+
+    >>> broadcast_shapes((3, 1), (2,), ())
+    (3, 2)
+    """
+    return np.broadcast_shapes(*map(tuple, shapes))

@@ -1,0 +1,378 @@
+"""Alignment: a planted element is found, the best of all is found, nothing ever gets worse."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mc_lib as mc
+from mc_lib.alignment.base import rows_at
+from mc_lib.alignment.scaling import best_factors
+from mc_lib.layers import Fixed, Into, Layer, OutOf
+from mc_lib.points import leaves
+
+DOUBLE = torch.float64
+SEEDS = st.integers(0, 10_000)
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def chain(sizes, group=mc.Permutation, biases=True, degree=1.0):
+    return mc.Symmetry.chain([Layer(group(h), degree) for h in sizes[1:-1]], biases=biases)
+
+
+def weights(sizes, seed, dtype=DOUBLE, biases=True):
+    shapes = list(itertools.pairwise(sizes))
+    pieces = [(out, into) for into, out in shapes] + [(out,) for _, out in shapes if biases]
+    generator = seeded(seed)
+    return tuple(torch.randn(*shape, generator=generator, dtype=dtype) for shape in pieces)
+
+
+def far(u, v):
+    """The squared distance, naively."""
+    return sum(float(((x - y) ** 2).sum()) for x, y in zip(u, v, strict=True))
+
+
+def nearest(u, ws):
+    """The least of the squared distances of a batch of points."""
+    apart = [(x - y).square().flatten(1).sum(1) for x, y in zip(u, ws, strict=True)]
+    return float(sum(apart).min())
+
+
+def rounding(w):
+    return 1e-10 if leaves(w)[0].dtype == DOUBLE else 1e-4
+
+
+def never_rises(found):
+    return all(b <= a for a, b in itertools.pairwise(found.objectives))
+
+
+# -- permutations --------------------------------------------------------------
+@given(seed=SEEDS, h=st.integers(1, 5), n=st.integers(1, 3), m=st.integers(1, 3))
+def test_one_layer_of_permutations_is_the_best_of_all(seed, h, n, m):
+    symmetry, u, w = chain((n, h, m)), weights((n, h, m), seed), weights((n, h, m), seed + 1)
+    every = map(torch.tensor, itertools.permutations(range(h)))
+    best = min(far(u, (w[0][p], w[1][:, p], w[2][p], w[3])) for p in every)
+    found = mc.align(symmetry, u, w)
+    assert math.isclose(found.after, best, rel_tol=1e-9)
+    assert math.isclose(found.before, far(u, w), rel_tol=1e-9)
+    assert math.isclose(far(u, found.moved), best, rel_tol=1e-9)
+
+
+@given(seed=SEEDS)
+def test_where_the_descent_stops_no_permutation_of_one_layer_is_better(seed):
+    sizes = (3, 4, 4, 2)
+    symmetry, u, w = chain(sizes), weights(sizes, seed), weights(sizes, seed + 1)
+    found = mc.align(symmetry, u, w)
+    every = torch.tensor(list(itertools.permutations(range(4))))
+    for g in ((every, torch.arange(4)), (torch.arange(4), every)):
+        assert nearest(u, symmetry.act(g, found.moved)) >= found.after * (1 - 1e-12)
+
+
+@given(seed=SEEDS, widths=st.lists(st.integers(2, 9), min_size=1, max_size=4))
+def test_a_planted_permutation_is_found_exactly_from_a_point_near_by(seed, widths):
+    sizes = (20, *widths, 3)
+    symmetry, u = chain(sizes), weights(sizes, seed)
+    g = symmetry.group.sample(seeded(seed + 1))
+    found = mc.align(symmetry, u, symmetry.act(g, u), sweeps=50)
+    assert never_rises(found)
+    if len(widths) == 1:  # with more layers the descent may stop before
+        assert found.after == 0.0
+        back = symmetry.group.compose(found.g, g)
+        assert all(torch.equal(p, torch.arange(len(p))) for p in back)
+
+
+def test_a_planted_permutation_of_three_layers(dtype):
+    sizes = (30, 8, 8, 8, 5)
+    symmetry, u = chain(sizes), weights(sizes, 1, dtype)
+    g = symmetry.group.sample(seeded(2))
+    found = mc.align(symmetry, u, symmetry.act(g, u))
+    assert found.after == 0.0 and found.sweeps <= 10
+    assert all(torch.equal(x, y) for x, y in zip(found.moved, u, strict=True))
+    assert found.moved[0].dtype == dtype
+
+
+# -- positive scalings -----------------------------------------------------------
+@given(
+    seed=SEEDS,
+    degree=st.sampled_from([1, 2, 3]),
+    scales=st.tuples(*[st.floats(-3, 3)] * 2),
+)
+def test_the_best_factor_is_the_best_of_a_fine_grid(seed, degree, scales):
+    a, b, a_out, b_out = torch.randn(4, 3, generator=seeded(seed), dtype=DOUBLE)
+    b, b_out = b * 10 ** scales[0], b_out * 10 ** scales[1]
+    c, value = best_factors(a @ b, b @ b, a_out @ b_out, b_out @ b_out, degree)
+    rest = float(a @ a + a_out @ a_out)
+    grid = torch.logspace(-8, 8, 20001, dtype=DOUBLE)[:, None]
+    values = (a - grid * b).square().sum(1) + (a_out - b_out / grid**degree).square().sum(1)
+    assert float(value) + rest <= float(values.min()) * (1 + 1e-9) + 1e-9 * rest
+    direct = (a - c * b).square().sum() + (a_out - b_out / c**degree).square().sum()
+    assert math.isclose(float(value) + rest, float(direct), rel_tol=1e-6, abs_tol=1e-6 * rest)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 4])
+def test_two_valleys_and_the_deeper_one_is_taken(degree):
+    # a large factor fits the incoming weight, a small one the outgoing weight
+    for alpha, gamma in ((30.0, 5.0), (5.0, 30.0)):
+        numbers = [torch.tensor(x, dtype=DOUBLE) for x in (alpha, 1.0, gamma, 1.0)]
+        c, _ = best_factors(*numbers, degree)
+        large = alpha > gamma if degree == 1 else alpha**2 > gamma**2
+        assert (c > 1) == large
+
+
+@pytest.mark.parametrize(
+    ("numbers", "want"),
+    [
+        ((6.0, 2.0, 0.0, 0.0), 3.0),  # nothing leaves w's neuron
+        ((0.0, 0.0, 2.0, 8.0), 4.0),  # nothing enters it
+        ((-6.0, 2.0, 0.0, 0.0), 1.0),  # the infimum is at c = 0, which is no scaling
+        ((0.0, 0.0, -2.0, 8.0), 1.0),
+        ((0.0, 0.0, 0.0, 0.0), 1.0),  # a dead neuron
+        ((0.0, 1.0, 0.0, 16.0), 2.0),  # the shortest: c² + 16/c²
+    ],
+)
+def test_neurons_without_weights_on_one_side(numbers, want, dtype):
+    c, value = best_factors(*(torch.tensor(x, dtype=dtype) for x in numbers))
+    assert float(c) == pytest.approx(want, rel=1e-5)
+    alpha, beta, gamma, delta = numbers
+    assert float(value) == pytest.approx(
+        beta * want**2 - 2 * alpha * want + delta / want**2 - 2 * gamma / want, rel=1e-5
+    )
+
+
+def test_a_batch_of_factors_is_each_by_itself(dtype):
+    numbers = torch.rand(4, 3, 5, generator=seeded(1), dtype=dtype) + 0.1
+    c, value = best_factors(*numbers)
+    assert c.dtype == value.dtype == dtype
+    for i, j in itertools.product(range(3), range(5)):
+        alone, least = best_factors(*numbers[:, i, j])
+        assert torch.equal(alone, c[i, j]) and torch.equal(least, value[i, j])
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+@pytest.mark.parametrize("widths", [(6,), (6, 5), (4, 5, 6)])
+def test_planted_factors_are_found(widths, degree, dtype):
+    sizes = (10, *widths, 4)
+    symmetry = chain(sizes, mc.PositiveScaling, biases=degree == 1, degree=float(degree))
+    u = weights(sizes, 3, dtype, biases=degree == 1)
+    g = symmetry.group.sample(seeded(4), condition=5.0, dtype=dtype)
+    found = mc.align(symmetry, u, symmetry.act(g, u))
+    assert never_rises(found)
+    assert found.after <= rounding(u) * found.before
+    for c, d in zip(found.g, g, strict=True):
+        assert torch.allclose(c * d, torch.ones_like(c), atol=100 * rounding(u) ** 0.5)
+
+
+# -- permutations and scalings together --------------------------------------------
+@given(seed=SEEDS, h=st.integers(1, 4), n=st.integers(1, 3))
+def test_one_layer_of_both_is_the_best_of_all(seed, h, n):
+    sizes = (n, h, 2)
+    symmetry = chain(sizes, mc.PositiveScaling)
+    u, w = weights(sizes, seed), weights(sizes, seed + 1)
+    factors = torch.logspace(-6, 6, 6001, dtype=DOUBLE)[:, None, None]
+    into, into_w = (torch.cat([x[0], x[2][:, None]], 1) for x in (u, w))
+    apart = (into[:, None] - factors[..., None] * into_w).square().sum(-1)
+    apart = apart + (u[1].mT[:, None] - w[1].mT / factors[..., None]).square().sum(-1)
+    table = apart.amin(0).tolist()  # the cost of each pair, on a fine grid of factors
+    every = itertools.permutations(range(h))
+    best = min(sum(table[i][p[i]] for i in range(h)) for p in every) + far(u[3:], w[3:])
+    found = mc.align_rescaled(symmetry, u, w)
+    assert best * (1 - 1e-4) <= found.after <= best * (1 + 1e-12)
+    permuted = mc.align(mc.permutations_of(symmetry), u, w)
+    assert found.after <= min(permuted.after, mc.align(symmetry, u, w).after) * (1 + 1e-12)
+
+
+def test_a_planted_pair_is_found_where_permutations_alone_fail(dtype):
+    sizes = (20, 8, 7, 5)
+    symmetry, u = chain(sizes, mc.PositiveScaling), weights((20, 8, 7, 5), 5, dtype)
+    reorder = mc.permutations_of(symmetry)
+    p, c = reorder.group.sample(seeded(6)), symmetry.group.sample(seeded(7), dtype=dtype)
+    w = symmetry.act(c, reorder.act(p, u))
+    found = mc.align_rescaled(symmetry, u, w)
+    assert never_rises(found)
+    assert found.after <= 1e4 * rounding(u) ** 2 * found.before
+    assert mc.align(reorder, u, w).after > 0.05 * found.before
+    by_hand = symmetry.act(found.g[1], reorder.act(found.g[0], w))
+    assert far(by_hand, found.moved) == 0.0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_moved_network_computes_the_same(seed):
+    x = torch.randn(4, 6, generator=seeded(seed), dtype=DOUBLE)
+    net = mc.Classifier.of_labels(x, torch.tensor([0, 1, 2, 0, 1, 2]), 3, (5, 4))
+    u, w = net.random(seeded(seed + 1)), net.random(seeded(seed + 2))
+    z = [a.relu() for a in net.preactivations(u)[:-1]]
+    z_other = [a.relu() for a in net.preactivations(w)[:-1]]
+    reorder = mc.permutations_of(net.symmetry)
+    for found in (
+        mc.align(reorder, u, w),
+        mc.align(net.symmetry, u, w, sweeps=3),
+        mc.align_rescaled(net.symmetry, u, w, sweeps=3),
+        mc.align_activations(reorder, w, z, z_other),
+    ):
+        assert torch.allclose(net.output(found.moved), net.output(w), atol=1e-10)
+        assert never_rises(found)
+
+
+def test_named_weights_and_a_layer_read_twice(dtype):
+    table = {"in": (Into("a"), Fixed()), "out": (Fixed(), OutOf("a")), "skip": (OutOf("a"),)}
+    symmetry = mc.Symmetry(table, {"a": Layer(mc.PositiveScaling(3))})
+    shapes = {"in": (3, 2), "out": (2, 3), "skip": (3,)}
+    u = {k: torch.randn(*s, generator=seeded(8), dtype=dtype) for k, s in shapes.items()}
+    c = torch.tensor([0.5, 2.0, 3.0], dtype=dtype)
+    reorder = mc.permutations_of(symmetry)
+    w = symmetry.act((c,), reorder.act((torch.tensor([1, 2, 0]),), u))
+    found = mc.align_rescaled(symmetry, u, w)
+    assert found.after <= 100 * rounding(u) ** 2 * found.before
+    into, out_of = rows_at(symmetry, "a", u)
+    assert into.shape == (3, 2) and torch.equal(out_of[:, 2], u["skip"])
+
+
+# -- rotations and invertible matrices ----------------------------------------------
+@given(seed=SEEDS)
+def test_no_rotation_near_the_best_one_is_better(seed):
+    sizes, generator = (4, 3, 2), seeded(seed)
+    symmetry = chain(sizes, mc.Orthogonal, biases=False)
+    u, w = weights(sizes, seed, biases=False), weights(sizes, seed + 1, biases=False)
+    found = mc.align(symmetry, u, w)
+    g = symmetry.group.factors[0].sample(generator, (50,))
+    assert nearest(u, symmetry.act((g,), w)) >= found.after * (1 - 1e-12)
+    near = torch.linalg.matrix_exp(1e-3 * (g - g.mT))
+    assert nearest(u, symmetry.act((near,), found.moved)) >= found.after * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("group", [mc.Orthogonal, mc.GeneralLinear])
+def test_a_planted_matrix_is_found(group, dtype):
+    sizes = (6, 5, 5)
+    symmetry, u = chain(sizes, group, biases=False), weights((6, 5, 5), 9, dtype, biases=False)
+    options = {} if group is mc.Orthogonal else {"condition": 4.0}
+    g = (symmetry.group.factors[0].sample(seeded(10), dtype=dtype, **options),)
+    found = mc.align(symmetry, u, symmetry.act(g, u))
+    assert found.after <= 1e4 * rounding(u) ** 2 * found.before
+    assert torch.allclose(found.g[0] @ g[0], torch.eye(5, dtype=dtype), atol=1e3 * rounding(u))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_the_descent_over_gl_stops_the_gradient_is_zero(seed):
+    sizes = (4, 3, 4)
+    symmetry = chain(sizes, mc.GeneralLinear, biases=False)
+    u, w = weights(sizes, seed, biases=False), weights(sizes, seed + 1, biases=False)
+    found = mc.align(symmetry, u, w)
+    m = torch.zeros(3, 3, dtype=DOUBLE, requires_grad=True)
+    g = torch.linalg.matrix_exp(m)
+    moved = (g @ found.moved[0], found.moved[1] @ torch.linalg.matrix_exp(-m))
+    value = sum((x - y).square().sum() for x, y in zip(u, moved, strict=True))
+    (slope,) = torch.autograd.grad(value, m)
+    assert slope.abs().max() <= 1e-3 * found.before
+    assert found.after <= found.before and never_rises(found)
+
+
+# -- activations -----------------------------------------------------------------------
+def correlation(a, b):
+    """The correlation of two lists of numbers, by its definition."""
+    da, db = [x - sum(a) / len(a) for x in a], [x - sum(b) / len(b) for x in b]
+    top = sum(x * y for x, y in zip(da, db, strict=True))
+    return top / math.sqrt(sum(x * x for x in da) * sum(y * y for y in db))
+
+
+@given(seed=SEEDS, h=st.integers(1, 5))
+def test_activations_are_paired_for_the_largest_sum_of_correlations(seed, h):
+    a, b = torch.randn(2, h, 6, generator=seeded(seed), dtype=DOUBLE)
+    w = weights((2, h, 2), seed)
+    table = [[correlation(x, y) for y in b.tolist()] for x in a.tolist()]
+    sums = [sum(table[i][p[i]] for i in range(h)) for p in itertools.permutations(range(h))]
+    found = mc.align_activations(chain((2, h, 2)), w, [a], [3 * b + 1])
+    assert found.after == pytest.approx(h - max(sums), abs=1e-8)
+    assert found.before == pytest.approx(h - sum(table[i][i] for i in range(h)), abs=1e-9)
+    assert torch.equal(found.moved[0], w[0][found.g[0]])
+
+
+def test_neurons_that_never_change_do_not_disturb(dtype):
+    a = torch.tensor([[0.0, 0, 0], [0, 1, 2], [1, 0, 0]], dtype=dtype)
+    w = weights((2, 3, 2), 1, dtype)
+    found = mc.align_activations(chain((2, 3, 2)), w, [a], [a[[2, 0, 1]]])
+    assert found.g[0].tolist() == [1, 2, 0]
+    assert found.after == pytest.approx(1.0)
+
+
+def test_silent_neurons_keep_their_order_whatever_the_rounding(dtype):
+    a = torch.randn(8, 20, generator=seeded(1), dtype=dtype)
+    a[[0, 3, 4, 6]] = 0.1  # whose mean is not 0.1 to the last bit
+    b = a[[4, 1, 2, 6, 0, 5, 3, 7]]  # the same, and the silent ones in any order
+    for noise in (0.0, 1e-6 if dtype == torch.float32 else 1e-14):
+        active = b[:, :1] != b[0, 0]
+        other = torch.where(
+            active, b + noise * torch.randn(b.shape, generator=seeded(2), dtype=dtype), b
+        )
+        found = mc.align_activations(chain((2, 8, 2)), weights((2, 8, 2), 1, dtype), [a], [other])
+        assert found.g[0].tolist() == list(range(8))
+
+
+# -- what is refused ----------------------------------------------------------------------
+U, PAIR = weights((2, 3, 2), 1), chain((2, 3, 2))
+SCALED = chain((2, 3, 2), mc.PositiveScaling)
+Z = torch.ones(3, 4, dtype=DOUBLE)
+TWICE = mc.Symmetry({"w": (Into("a"), OutOf("a"))}, {"a": Layer(mc.Permutation(2))})
+BATCH = tuple(x.expand(2, *x.shape) for x in U)
+SQUARE = {"w": torch.eye(2)}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: mc.align(PAIR, U, U, sweeps=0), mc.errors.OutOfDomain, "one sweep or more, got 0"),
+        (
+            lambda: mc.align(PAIR, BATCH, BATCH),
+            mc.errors.ShapeMismatch,
+            "one point at a time: weight 0",
+        ),
+        (lambda: mc.align(PAIR, U, U[:2]), mc.errors.ShapeMismatch, "different trees"),
+        (lambda: mc.align(TWICE, SQUARE, SQUARE), mc.errors.NotSymmetric, "meets 'a' on 2 axes"),
+        (
+            lambda: mc.align(chain((2, 3, 2), mc.SignedPermutation), U, U),
+            mc.errors.OutOfDomain,
+            r"GeneralLinear, Orthogonal, .* not for SignedPermutation\(n=3\)",
+        ),
+        (
+            lambda: mc.align(chain((2, 3, 2), mc.PositiveScaling, degree=1.5), U, U),
+            mc.errors.OutOfDomain,
+            r"integer degree k ≥ 1, got 1\.5",
+        ),
+        (
+            lambda: best_factors(*torch.ones(4, 1), degree=0.5),
+            mc.errors.OutOfDomain,
+            r"got 0\.5",
+        ),
+        (
+            lambda: mc.align_rescaled(PAIR, U, U),
+            mc.errors.NotSymmetric,
+            "'layer 1' needs positive scal",
+        ),
+        (
+            lambda: mc.align_activations(SCALED, U, [Z], [Z]),
+            mc.errors.NotSymmetric,
+            r"'layer 1' needs permutations to reorder, got PositiveScaling\(n=3\)",
+        ),
+        (
+            lambda: mc.align_activations(PAIR, U, [Z], [Z[:, 1:]]),
+            mc.errors.ShapeMismatch,
+            r"of \[3\] neurons to the same samples, got shapes \[\(3, 4\)\] and \[\(3, 3\)\]",
+        ),
+        (lambda: mc.align_activations(PAIR, U, [Z[1:]], [Z[1:]]), mc.errors.ShapeMismatch, "2, 4"),
+        (
+            lambda: mc.align_activations(PAIR, U, [Z, Z], [Z, Z]),
+            mc.errors.ShapeMismatch,
+            r"of \[3\]",
+        ),
+        (lambda: mc.align_activations(PAIR, U, [Z / 0], [Z]), mc.errors.NotFinite, "the responses"),
+    ],
+)
+def test_bad_input_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,364 @@
+"""Two minima of a linear network: the path, its exactness, and the layers that forbid it."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mc_lib import minima
+from mc_lib.curves import Line
+from mc_lib.curves.derivative import rate
+from mc_lib.errors import NotAMinimum, NotConnected, OutOfDomain, RankDeficient, ShapeMismatch
+from mc_lib.minima.fibre import in_random_position, nearest_in_fibre, random_in_fibre
+from mc_lib.minima.frame_path import frame_path
+from mc_lib.minima.linear_path import LinearCurve
+from mc_lib.networks import DeepLinear, Network, partial_products
+
+ONE = torch.eye(1, dtype=torch.float64)
+EYE = torch.eye(2, dtype=torch.float64)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, generator=seeded(seed), dtype=dtype)
+
+
+def network(n, widths, m=None, *, seed=0, dtype=torch.float64):
+    m = n if m is None else m
+    target, x = normal(m, n, seed=seed), normal(n, n + 2, seed=seed + 1)
+    return DeepLinear(x.to(dtype), (target @ x).to(dtype), tuple(widths))
+
+
+def two_minima(net, *, condition=10.0, seed=0):
+    signs = (1,) * len(minima.signed_layers(net))
+    g = seeded(seed)
+    return [minima.sample(net, g, condition=condition, signs=signs) for _ in range(2)]
+
+
+def times(count, dtype=torch.float64):
+    return torch.linspace(0, 1, count, dtype=dtype)
+
+
+def relative_loss(net, w):
+    """The largest loss / ‖Y‖² over the times, multiplied out as the network does."""
+    out = w[0]
+    for x in w[1:]:
+        out = x @ out
+    return float(((net.Y - out @ net.X) ** 2).sum((-2, -1)).max() / (net.Y**2).sum())
+
+
+# -- paths of matrices of full column rank ---------------------------------------
+frames = st.tuples(st.integers(1, 5), st.integers(0, 3), st.integers(0, 99))
+
+
+def two_frames(case):
+    n, extra, seed = case
+    p, q = (normal(n + extra, n, seed=2 * seed + i) for i in (0, 1))
+    if extra == 0 and torch.det(p) * torch.det(q) < 0:
+        q = torch.cat([-q[:, :1], q[:, 1:]], 1)
+    return p, q
+
+
+@given(frames)
+def test_a_path_of_frames_has_the_right_ends_and_keeps_the_rank(case):
+    p, q = two_frames(case)
+    path = frame_path(p, q)
+    torch.testing.assert_close(path(times(2)), torch.stack([p, q]), rtol=1e-13, atol=1e-14)
+    cond = torch.linalg.cond(path(times(41)))
+    c0, c1 = torch.linalg.cond(p), torch.linalg.cond(q)
+    assert (cond <= c0 ** (1 - times(41)) * c1 ** times(41) * (1 + 1e-6)).all()
+
+
+@given(frames)
+def test_a_path_of_frames_is_a_rotation_times_the_geodesic_of_the_stretches(case):
+    p, q = two_frames(case)
+    path = frame_path(p, q)
+    (q0, s0), (_, s1) = (scipy.linalg.polar(x.numpy()) for x in (p, q))
+    for t in (0.3, 0.8):
+        now = path(torch.tensor(t, dtype=torch.float64)).numpy()
+        middle = s0 @ scipy.linalg.fractional_matrix_power(np.linalg.solve(s0, s1), t)
+        np.testing.assert_allclose(now.T @ now, middle @ middle, rtol=1e-6, atol=1e-6)
+    assert np.allclose(q0 @ s0, p.numpy())
+
+
+@given(frames)
+def test_velocity_and_acceleration_of_a_path_of_frames(case):
+    path = frame_path(*two_frames(case))
+    t, h = times(5)[1:-1], 1e-4
+    forward, here, back = path(t + h), path(t), path(t - h)
+    size = 1 + float(path.acceleration(t).abs().max()) * 10
+    assert float((path.velocity(t) - (forward - back) / (2 * h)).abs().max()) < 1e-5 * size
+    second = (forward - 2 * here + back) / h**2
+    assert float((path.acceleration(t) - second).abs().max()) < 1e-4 * size
+
+
+def test_a_path_of_numbers_is_geometric_and_of_vectors_a_turn_and_a_stretch():
+    half = torch.tensor(0.5, dtype=torch.float64)
+    assert float(frame_path(-2 * ONE, -8 * ONE)(half)) == pytest.approx(-4)
+    quarter = frame_path(2 * EYE[:, :1], 8 * EYE[:, 1:])(half)
+    torch.testing.assert_close(quarter, torch.full((2, 1), 8**0.5, dtype=torch.float64))
+    p = normal(5, 3)
+    torch.testing.assert_close(frame_path(p, p)(times(7)), p.expand(7, 5, 3))
+
+
+@pytest.mark.bad_input
+def test_frames_that_no_path_joins_are_refused():
+    with pytest.raises(NotConnected, match="det is 1 at one end and -4 at the other"):
+        frame_path(EYE, torch.diag(torch.tensor([2.0, -2.0]).double()))
+    with pytest.raises(RankDeficient, match=r"\(2, 2\) at the end has not full .* value 0 against"):
+        frame_path(EYE, torch.diag(torch.tensor([2.0, 0.0]).double()))
+    with pytest.raises(RankDeficient, match=r"\(3, 1\) at the start .* 0 against the largest 0"):
+        frame_path(torch.zeros(3, 1), torch.ones(3, 1))
+
+
+# -- fibres --------------------------------------------------------------------
+@given(frames, st.integers(1, 3))
+def test_the_fibre_point_solves_the_equation_and_is_nearest(case, m):
+    h, _ = two_frames(case)
+    z, y = normal(m, len(h), seed=5), normal(m, h.shape[1], seed=6)
+    w = nearest_in_fibre(z, h, y)
+    torch.testing.assert_close(w @ h, y, rtol=1e-9, atol=1e-9)
+    naive = z + (y - z @ h) @ torch.linalg.pinv(h)
+    torch.testing.assert_close(w, naive, rtol=1e-7, atol=1e-7)
+
+
+def test_random_weights_fill_the_fibre():
+    h, y = normal(6, 2), normal(3, 2, seed=1)
+    w = random_in_fibre(h.expand(3000, 6, 2), y.expand(3000, 3, 2), seeded())
+    torch.testing.assert_close(w @ h, y.expand(3000, 3, 2), rtol=1e-10, atol=1e-10)
+    q = torch.linalg.qr(h).Q
+    free = w - w @ q @ q.mT
+    assert float(free.square().sum() / 3000 / (3 * 4)) == pytest.approx(1 / 6, rel=0.03)
+    assert in_random_position(normal(2, 2), 2, seeded()) is not None
+    tall = in_random_position(normal(2, 2), 5, seeded())
+    torch.testing.assert_close(torch.linalg.svdvals(tall), torch.linalg.svdvals(normal(2, 2)))
+
+
+# -- the curve -----------------------------------------------------------------
+deep = st.tuples(
+    st.integers(1, 4), st.lists(st.integers(0, 3), min_size=1, max_size=4), st.integers(0, 99)
+)
+
+
+@given(deep, st.booleans())
+def test_the_path_has_zero_loss_and_the_given_ends_to_the_last_bit(case, single):
+    n, extras, seed = case
+    dtype = torch.float32 if single else torch.float64
+    net = network(n, [n + e for e in extras], n + 1, seed=seed, dtype=dtype)
+    w0, w1 = two_minima(net, condition=4.0, seed=seed)
+    curve = minima.connect(net, w0, w1)
+    along = curve(times(9, dtype))
+    assert relative_loss(net, along) < {torch.float32: 1e-9, torch.float64: 1e-26}[dtype]
+    for x, a, b in zip(along, w0, w1, strict=True):
+        assert x.dtype == dtype
+        assert torch.equal(x[0], a) and torch.equal(x[-1], b)
+    assert curve.start is w0
+    assert (minima.component(net, along) == minima.component(net, w0)).all()
+
+
+@given(deep)
+def test_the_path_is_continuous_at_its_ends(case):
+    n, extras, seed = case
+    net = network(n, [n + e for e in extras], seed=seed)
+    w0, w1 = two_minima(net, seed=seed)
+    near = minima.connect(net, w0, w1)(torch.tensor([1e-13, 1 - 1e-13], dtype=torch.float64))
+    for x, a, b in zip(near, w0, w1, strict=True):
+        torch.testing.assert_close(x, torch.stack([a, b]), rtol=1e-9, atol=1e-9)
+
+
+def test_the_path_follows_the_partial_products_and_the_nearest_weights():
+    net = network(2, (3, 2))
+    w0, w1 = two_minima(net)
+    curve = minima.connect(net, w0, w1)
+    assert isinstance(curve, LinearCurve)
+    t = torch.tensor(0.25, dtype=torch.float64)
+    w = curve(t)
+    first, second = partial_products(w)[:2]
+    torch.testing.assert_close(first, curve.products[0](t), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(second, curve.products[1](t), rtol=1e-10, atol=1e-10)
+    z = 0.75 * w0[1] + 0.25 * w1[1]
+    want = second @ torch.linalg.pinv(first) + z @ (
+        torch.eye(3).double() - first @ torch.linalg.pinv(first)
+    )
+    torch.testing.assert_close(w[1], want, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n", "widths", "condition"),
+    [
+        (64, (64,) * 7, 1e4),
+        (32, (40, 64, 33) * 2, 1e4),
+        (2, (64,) * 7, 1e4),
+        (3, (3,), 1e4),
+        (1, (1,) * 7, 1.0),
+    ],
+)
+def test_the_loss_stays_below_1e_20_up_to_the_stated_sizes(n, widths, condition):
+    net = network(n, widths)
+    curve = minima.connect(net, *two_minima(net, condition=condition))
+    count = 33 if n > 8 else 1001
+    assert relative_loss(net, curve(times(count))) < 1e-20
+
+
+def test_the_residual_is_the_largest_loss_and_shows_bad_conditioning():
+    net = network(2, (2, 3))
+    w0, w1 = two_minima(net)
+    curve = minima.connect(net, w0, w1)
+    assert curve.residual == pytest.approx(relative_loss(net, curve(times(1001))), rel=1e-6)
+    off = (w0[0], w0[1], w0[2] * (1 + 1e-9))  # relative loss 1e-18: a minimum to rounding
+    askew = minima.connect(net, off, w1)
+    assert askew.residual == pytest.approx(1e-18, rel=1e-3)
+    half = relative_loss(net, askew(torch.tensor(0.5).double()))
+    assert half == pytest.approx(0.25e-18, rel=1e-3)  # on the segment between the outputs
+
+
+def test_velocity_and_acceleration_are_those_of_differences():
+    net = network(2, (2, 4))
+    curve = minima.connect(net, *two_minima(net, condition=2.0))
+    t, h = times(5)[1:-1], 1e-4
+    forward, here, back = curve(t + h), curve(t), curve(t - h)
+    for v, a, x, y, z in zip(
+        curve.velocity(t), curve.acceleration(t), forward, here, back, strict=True
+    ):
+        torch.testing.assert_close(v, (x - z) / (2 * h), rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(a, (x - 2 * y + z) / h**2, rtol=1e-4, atol=1e-3)
+    first = curve.velocity(times(2))  # one-sided at the ends, where the position is pinned
+    step = curve(torch.tensor([h, 1 - h], dtype=torch.float64))
+    for v, x, a, b in zip(first, step, curve.w0, curve.w1, strict=True):
+        torch.testing.assert_close(v[0], (x[0] - a) / h, rtol=2e-2, atol=2e-2)
+        torch.testing.assert_close(v[1], (b - x[1]) / h, rtol=2e-2, atol=2e-2)
+
+
+def test_the_velocity_is_tangent_to_the_minimum():
+    net = network(3, (4,))
+    curve = minima.connect(net, *two_minima(net))
+    t = times(5)
+    (w1, w2), (v1, v2) = curve(t), curve.velocity(t)
+    torch.testing.assert_close(v2 @ w1 + w2 @ v1, torch.zeros(5, 3, 3).double(), rtol=0, atol=1e-10)
+
+
+def test_rates_are_exact():
+    assert [x.tolist() for x in rate(lambda t: (t**3, 2 * t))(torch.tensor([1.0, 2.0]))] == [
+        [3.0, 12.0],
+        [2.0, 2.0],
+    ]
+    assert rate(rate(lambda t: (t**3,)))(torch.tensor([2.0]))[0].tolist() == [12.0]
+
+
+def test_a_point_is_joined_to_itself_by_standing_still_and_the_segment_leaves_the_minimum():
+    net = network(3, (3,))
+    w0, w1 = two_minima(net)
+    still = minima.connect(net, w0, w0)(times(5))
+    for x, a in zip(still, w0, strict=True):
+        torch.testing.assert_close(x, a.expand(5, *a.shape), rtol=1e-11, atol=1e-11)
+    assert relative_loss(net, Line(w0, w1)(times(9))) > 1e-3
+
+
+# -- random pairs: a path, or the layers -----------------------------------------
+def test_random_pairs_are_joined_exactly_where_the_labels_agree():
+    """400 pairs; each refusal names exactly the layers where a naive det changes its sign."""
+    joined = 0
+    for seed, (n, widths) in enumerate(
+        [(1, (1,)), (1, (1, 1)), (1, (2,)), (2, (2,)), (2, (2, 3, 2)), (3, (3, 4)), (3, (5,))]
+        + [(2, (3, 4)), (4, (4, 4, 4)), (5, (5,))]
+    ):
+        net = network(n, widths, seed=seed)
+        w, v = (minima.sample(net, seeded(50 + seed + i), (40,), condition=3.0) for i in (0, 1))
+        for i in range(40):
+            w0, w1 = tuple(x[i] for x in w), tuple(x[i] for x in v)
+            signs = [
+                [
+                    np.sign(scipy.linalg.det(p.numpy()))
+                    for p in partial_products(u)[:-1]
+                    if len(p) == n
+                ]
+                for u in (w0, w1)
+            ]
+            numbers = [j + 1 for j, h in enumerate(widths) if h == n]
+            differ = [j for j, a, b in zip(numbers, *signs, strict=True) if a != b]
+            if differ:
+                with pytest.raises(NotConnected) as error:
+                    minima.connect(net, w0, w1)
+                assert f"differs at the layers {differ}, as wide" in str(error.value)
+            else:
+                assert relative_loss(net, minima.connect(net, w0, w1)(times(5))) < 1e-22
+                joined += 1
+    assert 150 < joined < 300
+
+
+@pytest.mark.parametrize("flips", [*itertools.product((1, -1), repeat=3)])
+def test_the_refusal_names_the_layers_that_were_flipped(flips):
+    net = network(2, (2, 2, 3, 2))
+    w0 = minima.sample(net, seeded(), signs=(1, 1, 1))
+    w1 = minima.sample(net, seeded(1), signs=flips)
+    layers = [i for i, f in zip((1, 2, 4), flips, strict=True) if f < 0]
+    if not layers:
+        assert minima.connect(net, w0, w1).residual < 1e-24
+        return
+    with pytest.raises(NotConnected) as error:
+        minima.connect(net, w0, w1)
+    assert str(error.value) == (
+        f"the sign of det(W_i ⋯ W_1) differs at the layers {layers}, as wide as the input "
+        "(n = 2): it cannot change along a path of zero loss"
+    )
+
+
+# -- errors --------------------------------------------------------------------
+@pytest.mark.bad_input
+def test_only_two_single_minima_are_joined():
+    net = DeepLinear(EYE, EYE, (2,))
+    with pytest.raises(NotAMinimum, match="loss 2 is above 2e-16"):
+        minima.connect(net, (EYE, EYE), (EYE, 2 * EYE))
+    with pytest.raises(NotAMinimum, match="loss 2 is above 2e-16"):
+        minima.connect(net, (EYE, 2 * EYE), (EYE, EYE))
+    with pytest.raises(ShapeMismatch) as error:
+        minima.connect(net, (EYE, EYE), (EYE[None], EYE[None]))
+    assert str(error.value) == (
+        "a path joins two single points; w1 has shapes [(1, 2, 2), (1, 2, 2)]"
+    )
+    with pytest.raises(ShapeMismatch, match="w0 has shapes"):
+        minima.connect(net, (EYE[None], EYE), (EYE, EYE))
+    with pytest.raises(ShapeMismatch, match="expected a tuple of weights"):
+        minima.connect(net, [EYE, EYE], (EYE, EYE))
+    with pytest.raises(OutOfDomain, match=r"defined for t in \[0, 1\], got -0.5"):
+        minima.connect(net, (EYE, EYE), (EYE, EYE))(-0.5)
+
+
+@pytest.mark.bad_input
+def test_a_product_without_full_rank_is_refused_with_its_layer():
+    a = torch.diag(torch.tensor([1.0, 1e-9], dtype=torch.float64))
+    p = torch.diag(torch.tensor([1.0, 1e-17], dtype=torch.float64))
+    net = DeepLinear(EYE, a, (2,))
+    with pytest.raises(RankDeficient, match=r"W_1 ⋯ W_1: the matrix \(2, 2\) at the end"):
+        minima.connect(net, (EYE, a), (p, EYE))
+
+
+@pytest.mark.bad_input
+def test_a_network_of_another_kind_is_refused():
+    class Other(Network):
+        shapes = ((1, 1),)
+        symmetry = None
+
+        def output(self, w):
+            return w[0] @ self.X
+
+    net = Other(ONE, ONE)
+    for verb in (
+        lambda: minima.count_components(net),
+        lambda: minima.component(net, (ONE,)),
+        lambda: minima.sample(net, seeded()),
+        lambda: minima.connect(net, (ONE,), (ONE,)),
+    ):
+        with pytest.raises(OutOfDomain) as error:
+            verb()
+        assert str(error.value) == (
+            "the minimum of a Other is not described here; it is for "
+            "DeepLinear, ResidualLinear, TwoLayer"
+        )

@@ -1,0 +1,352 @@
+"""The pipeline refuses what papermill would let pass, and leaves nothing half-written."""
+
+import copy
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import numpy as np
+import pytest
+from papermill import engines
+from papermill.engines import NBClientEngine
+
+from book.pipeline import compare, drift, environment, execute, profiles, publish, seldom
+from lab import claims
+from lab.settings import ParameterError
+
+CHAPTER = "04-connected-components"
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A book with one tiny chapter."""
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nparts:\n- chapters:\n  - file: book/01-tiny\n"
+    )
+    (tmp_path / "book").mkdir()
+    (tmp_path / "params").mkdir()
+    write_chapter(tmp_path, "seed = 0\nscale = 1.0\nname = 'a'\nsizes = [1, 2]", "print(seed)")
+    return tmp_path
+
+
+def write_chapter(root, parameters, body):
+    cells = [nbformat.v4.new_code_cell(source) for source in (parameters, body)]
+    cells[0].metadata["tags"] = ["parameters"]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, root / "book" / "01-tiny.ipynb")
+
+
+def test_chapters_are_found_at_every_depth_of_the_table_of_contents(book):
+    assert profiles.chapters(book) == {"01-tiny": book / "book" / "01-tiny.ipynb"}
+
+
+def test_defaults_are_read_from_the_parameters_cell(book):
+    found = profiles.defaults(book / "book" / "01-tiny.ipynb")
+    assert found == {"seed": 0, "scale": 1.0, "name": "a", "sizes": [1, 2]}
+
+
+def test_a_profile_gives_its_values(book):
+    (book / "params" / "mine.yaml").write_text("01-tiny: {seed: 3, scale: 2}")
+    assert profiles.profile("mine", book) == {"01-tiny": {"seed": 3, "scale": 2}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("01-tiny: {sede: 3}", "01-tiny: unknown parameter 'sede'; it has seed, scale, name"),
+        ("02-none: {seed: 3}", "unknown chapter '02-none'; there are 01-tiny"),
+        ("01-tiny: {seed: false}", "seed = False: expected int, such as 0, got bool"),
+        ("01-tiny: {seed: '3'}", "seed = '3': expected int, such as 0, got str"),
+        ("01-tiny: {scale: 1e-3}", "scale = '1e-3': expected float.*write 1.0e-3, not 1e-3"),
+        ("01-tiny: {sizes: 3}", r"sizes = 3: expected list, such as \[1, 2\], got int"),
+        ("01-tiny: 3", "expected chapter: {parameter: value}"),
+        ("01-tiny: {seed: [", "not valid YAML"),
+    ],
+)
+def test_a_wrong_profile_is_refused(book, text, message):
+    (book / "params" / "mine.yaml").write_text(text)
+    with pytest.raises(ParameterError, match=message):
+        profiles.profile("mine", book)
+
+
+def test_an_unknown_profile_is_refused_and_the_known_ones_named():
+    with pytest.raises(ParameterError, match="unknown profile 'huge'; there are .*paper, quick"):
+        profiles.profile("huge")
+
+
+@pytest.mark.parametrize("cell", ["seed = 1 + 1", "print(1)", "import math"])
+def test_parameters_are_literal_assignments(book, cell):
+    write_chapter(book, cell, "")
+    with pytest.raises((ParameterError, ValueError)):
+        profiles.defaults(book / "book" / "01-tiny.ipynb")
+
+
+def test_settings_of_the_command_line_are_typed():
+    values = profiles.parse(["seed=3", "sizes=[1, 2]", "scale=0.5", "flag=false"])
+    assert values == {"seed": 3, "sizes": [1, 2], "scale": 0.5, "flag": False}
+
+
+@pytest.mark.parametrize("text", ["seed", "=3", "seed=["])
+def test_a_setting_without_name_or_value_is_refused(text):
+    with pytest.raises(ParameterError, match="write parameter=value|is not a value"):
+        profiles.parse([text])
+
+
+def test_a_chapter_is_executed_with_its_records(book):
+    claim = 'import mc_lib as mc\nmc.check("Prop 0", "seed", seed, equals=7)'
+    write_chapter(book, "seed = 0", claim)
+    out = book / "out" / "tiny"
+    execute.execute(book / "book" / "01-tiny.ipynb", out, {"seed": 7})
+    assert "✓ Prop 0: seed (= 7)" in out.with_suffix(".ipynb").read_text()
+    record = json.loads((out.with_suffix(".records") / "claims.jsonl").read_text())
+    assert (record["statement"], record["measured"], record["holds"]) == ("Prop 0", 7, True)
+    assert sorted(p.name for p in out.parent.iterdir()) == ["tiny.ipynb", "tiny.records"]
+
+
+def test_a_chapter_that_raises_leaves_no_result(book):
+    write_chapter(book, "seed = 0", "raise RuntimeError('broken')")
+    out = book / "out" / "tiny"
+    out.parent.mkdir()
+    out.with_suffix(".ipynb").write_text("an older result")
+    with pytest.raises(execute.ChapterFailed, match="RuntimeError: broken"):
+        execute.execute(book / "book" / "01-tiny.ipynb", out, {})
+    assert [p.name for p in out.parent.iterdir()] == ["tiny.failed.ipynb"]
+    assert "MC_LIB_RECORDS" not in os.environ
+
+
+def test_the_pipeline_and_the_library_use_the_same_names():
+    assert (execute.RECORDS, execute.CHECKS) == (claims.RECORDS, claims.CHECKS)
+
+
+def test_parameters_of_ones_own_may_break_a_claim_and_the_rest_is_run(book, monkeypatch, capsys):
+    body = """import mc_lib as mc
+mc.check("Prop 0", "seed is small", seed, at_most=5)
+mc.check("Prop 0", "seed is whole", seed, equals=7)"""
+    write_chapter(book, "seed = 0", body)
+    monkeypatch.setattr(profiles, "find", lambda name: book / "book" / "01-tiny.ipynb")
+    monkeypatch.setattr(profiles, "require_memory", lambda *_: None)
+    assert execute.main(["01", str(book), "seed=7"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 of 2 claims do not hold with these parameters:" in printed
+    assert "  Prop 0: seed is small: 7, not ≤ 5\n" in printed
+    assert execute.CHECKS not in os.environ
+    assert execute.main(["01", str(book)]) == 1
+    assert "CheckFailed: ✗ Prop 0: seed is whole (measured 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"), [("06", "06-curves"), ("06b", "06b-curvature"), ("06-curves", "06-curves")]
+)
+def test_a_chapter_is_found_by_name_and_by_number(name, stem):
+    assert profiles.find(name).stem == stem
+
+
+@pytest.mark.parametrize("name", ["6", "curves", "", "06c"])
+def test_an_unknown_chapter_is_refused_and_the_known_ones_named(name):
+    with pytest.raises(ParameterError, match="unknown chapter .*; there are 01-introduction"):
+        profiles.find(name)
+
+
+def test_a_value_out_of_range_is_refused_before_the_run(book):
+    body = 'scale = mc.number("scale", scale, at_least=0.5, at_most=2)'
+    write_chapter(book, "scale = 1.0", body)
+    notebook = book / "book" / "01-tiny.ipynb"
+    profiles.require(notebook, {"scale": 2})
+    with pytest.raises(ParameterError, match=r"01-tiny: scale = 3.0: expected at least 0.5 and"):
+        profiles.require(notebook, {"scale": 3.0})
+
+
+def test_the_memory_of_a_setting_is_estimated_and_too_much_is_refused(book, monkeypatch):
+    listed = book / "memory.yml"
+    listed.write_text("01-tiny: 100 + 2 * max(sizes) * len(name)")
+    notebook = book / "book" / "01-tiny.ipynb"
+    assert profiles.memory(notebook, {"sizes": [3, 50], "name": "ab"}, listed) == 300
+    monkeypatch.setattr(profiles, "MEMORY", listed)
+    profiles.require_memory(notebook, {"sizes": [1]})
+    with pytest.raises(ParameterError, match=r"need about 2000000100 MB and \d+ MB are free"):
+        profiles.require_memory(notebook, {"sizes": [10**9]})
+
+
+@pytest.mark.parametrize("name", ["quick", "paper", "large"])
+def test_every_profile_is_valid_and_its_memory_is_known(name):
+    settings = profiles.profile(name)
+    for chapter, notebook in profiles.chapters().items():
+        assert 300 < profiles.memory(notebook, settings.get(chapter, {})) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["05-none", "out"], "error: unknown chapter '05-none'; there are 01-intro"),
+        (["04", "out", "grid=1"], "error: 04-connected-components: grid = 1: expected at least 2"),
+        ([CHAPTER, "out", "sede=1"], "error: 04-connected-components: unknown parameter 'sede'"),
+        ([CHAPTER, "out", "seed=false"], "expected int, such as 0, got bool"),
+        ([CHAPTER, "out", "--profile", "huge"], "error: unknown profile 'huge'"),
+    ],
+)
+def test_a_wrong_command_stops_with_one_line(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert execute.main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert len(printed.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+DRAW = """
+import os, pathlib, numpy
+folder = pathlib.Path(os.environ["MC_LIB_RECORDS"]) / "figures"
+folder.mkdir()
+numpy.savez(folder / "figure-tiny.npz", x=VALUE)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "found"),
+    [
+        ("print('always')", "1.0", []),
+        ("print(threads)", "1.0", ["cell 2 prints otherwise"]),
+        ("print('always')", "1.0 + 1e-3 * threads", ["figure-tiny: x differs by up to 0.002"]),
+        ("1 / (threads - 2)", "1.0", [r"chapter 01-tiny, cell 3 \(threads = 2\): ZeroDivision"]),
+    ],
+)
+def test_what_depends_on_the_number_of_threads_is_found(book, monkeypatch, line, value, found):
+    monkeypatch.setattr(drift, "FOLDER", book / "drift")
+    monkeypatch.setattr(drift, "REFERENCE", book / "reference")
+    write_chapter(book, "threads = 1", line + DRAW.replace("VALUE", value.replace("threads", "0")))
+    notebook = book / "book" / "01-tiny.ipynb"
+    execute.execute(notebook, book / "committed", {})
+    shutil.copy(book / "committed.ipynb", notebook)
+    shutil.copytree(book / "committed.records" / "figures", book / "reference")
+    text = notebook.read_text().replace(value.replace("threads", "0"), value)
+    notebook.write_text(text)
+    lines = drift.drift(notebook, 2, "default")
+    assert len(lines) == len(found)
+    assert all(re.match(*pair) for pair in zip(found, lines, strict=True)), lines
+    assert drift.INSTRUCTIONS not in os.environ
+
+
+def save(folder, **figures):
+    folder.mkdir()
+    for name, arrays in figures.items():
+        np.savez(folder / f"{name}.npz", **arrays)
+
+
+def test_equal_figures_have_no_differences(tmp_path):
+    save(tmp_path / "a", f={"x": np.arange(3.0)})
+    save(tmp_path / "b", f={"x": np.arange(3.0) * (1 + 1e-8)})
+    assert compare.differences(tmp_path / "a", tmp_path / "b") == []
+    assert compare.main([str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "message"),
+    [
+        ({}, {"f": {"x": np.ones(2)}}, "not drawn by this run"),
+        ({"f": {"x": np.ones(2)}}, {}, "drawn, but not in"),
+        ({"f": {"x": np.ones(2)}}, {"f": {"y": np.ones(2)}}, r"arrays \['x'\], not \['y'\]"),
+        ({"f": {"x": np.ones(2)}}, {"f": {"x": np.ones(3)}}, r"shape \(2,\), not \(3,\)"),
+        ({"f": {"x": np.ones(2)}}, {"f": {"x": np.array([1, 1.25])}}, "differs by up to 0.25"),
+        ({"f": {"x": np.array([np.nan])}}, {"f": {"x": np.ones(1)}}, "differs by up to nan"),
+    ],
+)
+def test_different_figures_are_told_apart(tmp_path, ours, theirs, message, capsys):
+    import re
+
+    save(tmp_path / "a", **ours)
+    save(tmp_path / "b", **theirs)
+    (line,) = compare.differences(tmp_path / "a", tmp_path / "b")
+    assert re.search(message, line)
+    assert compare.main([str(tmp_path / "a"), str(tmp_path / "b")]) == 1
+    assert line in capsys.readouterr().err
+
+
+def test_an_old_python_is_told_what_is_needed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
+    assert environment.main() == 2
+    assert "error: Python 3.11 or newer is needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("... NewConnectionError: failed", "is there a network?"),
+        ("ERROR: No matching distribution for x==9", "ERROR: No matching distribution for x==9"),
+        ("", "pip failed"),
+    ],
+)
+def test_a_failed_installation_says_why(tmp_path, monkeypatch, log, cause):
+    monkeypatch.setattr(environment, "LOG", str(tmp_path / "log"))
+    (tmp_path / "log").write_text(log)
+    assert cause in environment.cause()
+
+
+def test_a_failed_installation_leaves_no_environment(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(environment, "VENV", str(tmp_path / ".venv"))
+    monkeypatch.setattr(environment, "STAMP", str(tmp_path / ".venv" / "ready.json"))
+    monkeypatch.setattr(environment, "LOG", str(tmp_path / "log" / "environment.log"))
+
+    def fail(log, *command):
+        os.makedirs(tmp_path / ".venv", exist_ok=True)
+        log.write("NewConnectionError")
+        return False
+
+    monkeypatch.setattr(environment, "run", fail)
+    assert environment.main() == 1
+    assert not (tmp_path / ".venv").exists()
+    assert "error: no environment: the packages could not" in capsys.readouterr().err
+
+
+def test_an_environment_is_current_only_with_the_same_inputs(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "STAMP", str(tmp_path / "ready.json"))
+    assert not environment.is_current("a")
+    (tmp_path / "ready.json").write_text('"a"')
+    assert environment.is_current("a")
+    assert not environment.is_current("b")
+    (tmp_path / "ready.json").write_text('"a')
+    assert not environment.is_current("a")
+
+
+def test_a_book_that_does_not_build_is_not_published(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(publish, "BUILD", tmp_path)
+    monkeypatch.setattr(publish, "LOG", tmp_path / "log")
+    monkeypatch.setattr(publish, "stage", lambda: None)
+    (tmp_path / "html").mkdir()
+    (tmp_path / "log").write_text("a.md:1: WARNING: unknown document\nfine\n")
+    monkeypatch.setattr(publish, "build", lambda: False)
+    assert publish.main() == 1
+    assert "a.md:1: WARNING: unknown document" in capsys.readouterr().err
+    assert (tmp_path / "html").exists()
+
+
+def test_the_build_refuses_an_unknown_profile():
+    command = [sys.executable, "-m", "book.pipeline.build", "--profile", "huge"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=profiles.ROOT, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: unknown profile 'huge'; there are ")
+
+
+def test_the_notebook_is_written_when_a_code_cell_begins_and_at_the_end(monkeypatch):
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("text"), nbformat.v4.new_code_cell("1")],
+        metadata={"papermill": {}},
+    )
+    written = []
+
+    def run_cells(cls, manager, kernel_name, log_output):
+        """What papermill does: it saves at the beginning and the end of every cell."""
+        for cell in manager.nb.cells:
+            for status in ("running", "completed"):
+                cell.metadata.papermill["status"] = status
+                manager.save()
+
+    monkeypatch.setattr(NBClientEngine, "execute_managed_notebook", classmethod(run_cells))
+    monkeypatch.setattr(engines, "write_ipynb", lambda nb, path: written.append(copy.deepcopy(nb)))
+    seldom.SeldomSaving.execute_notebook(notebook, "python3", "here.ipynb", progress_bar=False)
+    states = [[c.metadata.papermill["status"] for c in nb.cells] for nb in written]
+    assert states == [["pending"] * 2, ["completed", "running"], ["completed"] * 2]
