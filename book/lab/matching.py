@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mc_lib.alignment.steps import best_assignment
 from mc_lib.checks import tolerance
 from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.groups.nearest import best_assignment, best_rotation
 from mc_lib.groups.permutation import Permutation
 from mc_lib.points import require_point, require_same_tree
 
@@ -123,11 +123,12 @@ def match_rotation(
     if sign not in (None, 1, -1):
         raise OutOfDomain(f"sign is 1, -1 or None, got {sign!r}")
     c = affinity(w, reference)
-    a, sigma, bt = torch.linalg.svd(c)
     if sign is None:
+        sigma = torch.linalg.svdvals(c)
         if (sigma[..., -1] <= tolerance(c.dtype).rank * sigma[..., 0]).any():
             raise OutOfDomain("the affinity is singular: two rotations are equally near")
-        return a @ bt
+        return best_rotation(c)
+    a, _, bt = torch.linalg.svd(c)
     wrong = torch.linalg.det(a @ bt).sign() != sign
     last = torch.where(wrong[..., None], -a[..., -1], a[..., -1])
     return torch.cat([a[..., :-1], last[..., None]], -1) @ bt

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mc_lib.alignment.base import Alignment, require_pair
-from mc_lib.alignment.steps import best_assignment
 from mc_lib.checks import require_tensors
 from mc_lib.errors import NotSymmetric, ShapeMismatch
 from mc_lib.groups import Permutation
+from mc_lib.groups.nearest import best_assignment
 from mc_lib.points import Point
 from mc_lib.symmetry import Symmetry
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from mc_lib.errors import NotSymmetric, ShapeMismatch
@@ -23,7 +22,7 @@ class Alignment:
         g: the element, one entry a hidden layer; of permutation and rescaling together,
             the pair (p, c) of a permutation and a scaling of each layer.
         moved: g·w; for a pair c·(p·w).
-        objectives: what was minimised, before and after each sweep over the layers: it
+        objectives: what was minimised, before and after each round over the layers: it
             never rises. It is ‖u − g·w‖² unless the function says otherwise.
     """
 
@@ -42,7 +41,7 @@ class Alignment:
         return self.objectives[-1]
 
     @property
-    def sweeps(self) -> int:
+    def rounds(self) -> int:
         """How often the layers were gone through, the last time in vain."""
         return len(self.objectives) - 1
 
@@ -174,7 +173,3 @@ def entries(tree: Any) -> Iterator[tuple[Any, Any]]:
     [(0, 'a'), (1, 'b')]
     """
     yield from tree.items() if isinstance(tree, Mapping) else enumerate(tree)
-
-
-Rows = tuple[Float[Tensor, "n r"], Float[Tensor, "n s"]]
-"""The incoming and the outgoing weights of the neurons of a layer."""

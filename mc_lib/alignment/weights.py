@@ -13,10 +13,9 @@ from mc_lib.alignment.base import (
     rows_at,
     squared_distance,
 )
-from mc_lib.alignment.scaling import best_factors
-from mc_lib.alignment.steps import best_assignment, best_element
 from mc_lib.errors import NotSymmetric, OutOfDomain
 from mc_lib.groups import PositiveScaling
+from mc_lib.groups.nearest import best_assignment, best_factors
 from mc_lib.points import Point, leaves
 from mc_lib.symmetry import Symmetry
 
@@ -24,13 +23,13 @@ Step = Callable[[str, Any, Point], Any]
 """Maps a layer, an element g and g·w to the element in which that layer is better."""
 
 
-def align(symmetry: Symmetry, u: Point, w: Point, *, sweeps: int = 100) -> Alignment:
+def align(symmetry: Symmetry, u: Point, w: Point, *, rounds: int = 100) -> Alignment:
     """Return the g for which g·w comes near u, layer after layer until nothing improves.
 
     With all layers but one at rest, ‖u − g·w‖² splits into the rows of the neurons of that
-    layer, and the best entry is known (`best_element`). For permutations this is the weight
+    layer, and its group knows the best entry (`Group.nearest`). For permutations this is the weight
     matching of Ainsworth et al. (2023), with the layers in their order; the same loop serves
-    every group. The objective never rises, so the sweeps end; with two hidden layers or more
+    every group. The objective never rises, so the rounds end; with two hidden layers or more
     they may end in a local minimum.
 
     Args:
@@ -38,13 +37,14 @@ def align(symmetry: Symmetry, u: Point, w: Point, *, sweeps: int = 100) -> Align
             `permutations_of(net.symmetry)`.
         u: the point to come near to.
         w: the point to move.
-        sweeps: how often to go through the layers at most.
+        rounds: how often to go through the layers at most.
 
     Returns:
-        g, g·w and ‖u − g·w‖² before and after each sweep.
+        g, g·w and ‖u − g·w‖² before and after each round.
 
     Raises:
-        OutOfDomain: fewer than one sweep, or a group without a method.
+        OutOfDomain: fewer than one round, or scalings at an activation whose degree is no
+            integer.
         NotSymmetric: a weight meets one layer on two axes.
         McLibError: u and w are not two points on which the symmetry acts.
 
@@ -62,33 +62,34 @@ def align(symmetry: Symmetry, u: Point, w: Point, *, sweeps: int = 100) -> Align
 
     def step(name: str, g: Any, moved: Point) -> Any:
         i, layer = names.index(name), symmetry.layers[name]
-        better = best_element(layer, rows_at(symmetry, name, u), rows_at(symmetry, name, moved))
+        rows = (rows_at(symmetry, name, x) for x in (u, moved))
+        better = layer.group.nearest(*rows, layer.degree)
         return (*g[:i], layer.group.compose(better, g[i]), *g[i + 1 :])
 
     start = identity_like(symmetry, w)
-    return _descend(names, u, start, lambda g: symmetry.act(g, w), step, sweeps)
+    return _descend(names, u, start, lambda g: symmetry.act(g, w), step, rounds)
 
 
-def align_rescaled(symmetry: Symmetry, u: Point, w: Point, *, sweeps: int = 100) -> Alignment:
+def align_rescaled(symmetry: Symmetry, u: Point, w: Point, *, rounds: int = 100) -> Alignment:
     """Return the permutations p and scalings c for which c·(p·w) comes near u.
 
     In one layer, neuron j of w can take the place of neuron i of u with its best factor,
     at the cost f_ij = min over c > 0 of ‖a_i − cb_j‖² + ‖a_i' − c⁻ᵏb_j'‖², a closed form
     (`best_factors`). The assignment of least total cost is then the exact minimum over
     permutations and scalings of this layer together, since the distance is the sum over
-    the pairs. So a sweep never raises the objective.
+    the pairs. So a round never raises the objective.
 
     Args:
         symmetry: positive scalings at each layer, such as `Classifier.symmetry`.
         u: the point to come near to.
         w: the point to move.
-        sweeps: how often to go through the layers at most.
+        rounds: how often to go through the layers at most.
 
     Returns:
-        g = (p, c), c·(p·w) and ‖u − c·(p·w)‖² before and after each sweep.
+        g = (p, c), c·(p·w) and ‖u − c·(p·w)‖² before and after each round.
 
     Raises:
-        OutOfDomain: fewer than one sweep, or an activation whose degree is no integer.
+        OutOfDomain: fewer than one round, or an activation whose degree is no integer.
         NotSymmetric: a layer without positive scalings, or met twice by a weight.
         McLibError: u and w are not two points on which the symmetry acts.
 
@@ -118,20 +119,20 @@ def align_rescaled(symmetry: Symmetry, u: Point, w: Point, *, sweeps: int = 100)
 
     start = (identity_like(reorder, w), identity_like(symmetry, w))
     return _descend(
-        names, u, start, lambda g: symmetry.act(g[1], reorder.act(g[0], w)), step, sweeps
+        names, u, start, lambda g: symmetry.act(g[1], reorder.act(g[0], w)), step, rounds
     )
 
 
 def _descend(
-    names: list[str], u: Point, g: Any, act: Callable[[Any], Point], step: Step, sweeps: int
+    names: list[str], u: Point, g: Any, act: Callable[[Any], Point], step: Step, rounds: int
 ) -> Alignment:
-    """Go through the layers until a sweep gains less than rounding, keeping what is better."""
-    if sweeps < 1:
-        raise OutOfDomain(f"alignment takes one sweep or more, got {sweeps}")
+    """Go through the layers until a round gains less than rounding, keeping what is better."""
+    if rounds < 1:
+        raise OutOfDomain(f"alignment takes one round or more, got {rounds}")
     moved = act(g)
     objectives = [squared_distance(u, moved)]
     rounding = torch.finfo(leaves(u)[0].dtype).eps
-    for _ in range(sweeps):
+    for _ in range(rounds):
         value = objectives[-1]
         for name in names:
             other = step(name, g, moved)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mc_lib.checks import require_tensors
 from mc_lib.errors import NotInGroup, OutOfDomain, ShapeMismatch
+from mc_lib.groups.nearest import Rows
 from mc_lib.groups.path import GroupPath
 from mc_lib.groups.refusal import first_fault
 
@@ -95,6 +96,21 @@ class Group(ABC):
     @abstractmethod
     def right_inverse(self, x: Tensor, g: Element) -> Float[Tensor, "*batch r n"]:
         """Return x g⁻¹, for x of shape (..., r, n)."""
+
+    @abstractmethod
+    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Element:
+        """Return a g that brings the rows w of a layer near the rows u (see `nearest`).
+
+        It minimises ‖a − ρ(g) b‖² + ‖a_out − ρ(g)⁻ᵏᵀ b_out‖². This is the step of alignment.
+
+        Args:
+            u: the incoming weights a, shape (n, r), and the outgoing ones a_out, shape (n, s).
+            w: b and b_out, of the same shapes.
+            degree: the degree k of the activation; other than 1 for `PositiveScaling` alone.
+
+        Returns:
+            The element, unbatched: the exact minimum, for `GeneralLinear` a local one.
+        """
 
     # -- the Lie algebra --------------------------------------------------------
     @abstractmethod

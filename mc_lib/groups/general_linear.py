@@ -11,6 +11,7 @@ from torch import Tensor
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.logarithm import has_real_logarithm, real_logarithm
 from mc_lib.groups.matrix_group import MatrixGroup, matrix_exponential
+from mc_lib.groups.nearest import Rows, best_matrix
 from mc_lib.groups.polar import PolarPath, is_invertible, polar_factors, polar_path
 from mc_lib.groups.refusal import first_fault
 from mc_lib.groups.sampling import flip_first_column, haar, require_condition, spread
@@ -285,6 +286,10 @@ class GeneralLinear(MatrixGroup):
         >>> GeneralLinear(2).admit(torch.eye(2))
         """
         self._require_array(g, 2)
+
+    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Float[Tensor, "n n"]:
+        """Return the invertible g that `best_matrix` finds by descent: a local minimum."""
+        return best_matrix(u, w)
 
     def _why_not(self, g: Tensor) -> str:
         s = torch.linalg.svdvals(g)

@@ -10,6 +10,7 @@ from torch import Tensor
 from mc_lib.checks import tolerance
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.matrix_group import MatrixGroup, matrix_exponential
+from mc_lib.groups.nearest import Rows, best_rotation, inner_products
 from mc_lib.groups.refusal import first_fault
 from mc_lib.groups.rotation import (
     RotationPath,
@@ -243,6 +244,10 @@ class Orthogonal(MatrixGroup):
         """
         self._require_skew(m)
         return x @ m
+
+    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Float[Tensor, "n n"]:
+        """Return the g that maximises tr(gᵀC), C the `inner_products` of the rows: Procrustes."""
+        return best_rotation(inner_products(u, w))
 
     def _why_not(self, g: Tensor) -> str:
         return (

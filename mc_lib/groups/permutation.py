@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mc_lib.groups.discrete import DiscreteGroup, index_entries, index_rows, lexicographic_rank
+from mc_lib.groups.nearest import Rows, best_assignment, inner_products
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,10 @@ class Permutation(DiscreteGroup):
     ) -> Float[Tensor, "*batch r n"]:
         """Return xP⁻¹ = xPᵀ: column i is column g(i) of x."""
         return index_rows(x.mT, g).mT
+
+    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Int[Tensor, " n"]:
+        """Return the p that maximises Σ_i C_{i, p(i)}, C the `inner_products` of the rows."""
+        return best_assignment(inner_products(u, w))
 
     def _rank(self, g: Tensor) -> Tensor:
         return lexicographic_rank(g)

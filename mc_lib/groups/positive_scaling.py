@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.base import Group
+from mc_lib.groups.nearest import Rows, best_factors
 from mc_lib.groups.path import GroupPath, spread_times
 from mc_lib.groups.refusal import first_fault
 from mc_lib.groups.sampling import require_condition, spread
@@ -264,6 +265,12 @@ class PositiveScaling(Group):
     ) -> Float[Tensor, "*batch r n"]:
         """Return x diag(m)."""
         return x * m.unsqueeze(-2)
+
+    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Float[Tensor, " n"]:
+        """Return the best factor of each neuron, in closed form (`best_factors`)."""
+        (a, a_out), (b, b_out) = u, w
+        pairs = ((a, b), (b, b), (a_out, b_out), (b_out, b_out))
+        return best_factors(*((x * y).sum(1) for x, y in pairs), degree)[0]
 
     def _closed(self, g: Tensor) -> Tensor:
         """Refuse a result that left the range of the dtype."""

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mc_lib.groups.discrete import DiscreteGroup, index_entries, index_rows, lexicographic_rank
+from mc_lib.groups.nearest import Rows, best_assignment, inner_products
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,21 @@ class SignedPermutation(DiscreteGroup):
     ) -> Float[Tensor, "*batch r n"]:
         """Return xS⁻¹ = xSᵀ: column i is sign(g_i) times column |g_i| of x."""
         return self.left(g, x.mT).mT
+
+    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Int[Tensor, " n"]:
+        """Return the s that maximises Σ_i sign(s_i) C_{i, |s_i|}, C as for `Permutation`.
+
+        A pair of neurons gains |C_ij| with the better sign, whichever the other pairs are, so
+        the assignment of largest total |C_ij| is the exact maximum.
+
+        >>> one = torch.tensor([[1.0], [2.0]])
+        >>> SignedPermutation(2).nearest((one, one), (-one.flip(0), -one.flip(0)))
+        tensor([-2, -1])
+        """
+        gain = inner_products(u, w)
+        p = best_assignment(gain.abs())
+        kept = gain.gather(1, p[:, None])[:, 0] >= 0
+        return torch.where(kept, p + 1, -p - 1)
 
     def _rank(self, g: Tensor) -> Tensor:
         bits = 2 ** torch.arange(self.n, device=g.device)

@@ -207,3 +207,22 @@ def test_identity_and_samples_follow_batch_dtype_and_seed(kind, dtype):
     assert not torch.equal(g, group.sample(rng(2), (2, 4), dtype=dtype))
     assert group.compact == (kind not in (GeneralLinear, PositiveScaling))
     assert group.require(g) is None and group.admit(g) is None
+
+
+@given(kinds, st.integers(1, 4), seeds)
+def test_the_nearest_element_beats_the_identity_and_random_elements(kind, n, seed):
+    group, r = kind(n), rng(seed)
+    a, b = (torch.randn(n, 3, generator=r) for _ in range(2))
+    a_out, b_out = (torch.randn(n, 2, generator=r) for _ in range(2))
+
+    def gap(g):
+        matrix = as_matrix(group, g, torch.float64)
+        inverse = torch.linalg.inv(matrix).mT
+        return (a - matrix @ b).square().sum((-2, -1)) + (a_out - inverse @ b_out).square().sum(
+            (-2, -1)
+        )
+
+    best = group.nearest((a, a_out), (b, b_out))
+    group.require(best)
+    others = torch.cat([group.sample(r, (50,)), group.identity((1,))])
+    assert float(gap(best)) <= float(gap(others).min()) * (1 + 1e-9)
