@@ -2,18 +2,18 @@
 
 import html
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.functional import leaky_relu
 
 from mc_lib.alignment import align, align_activations, align_rescaled, permutations_of
 from mc_lib.checks import tolerance
 from mc_lib.curves import Line
 from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.groups import Permutation, PositiveScaling
 from mc_lib.landscape import Barrier, barrier
-from mc_lib.networks import Classifier, Weights
-from mc_lib.points import distance, lerp
+from mc_lib.networks import Network
+from mc_lib.points import Point, distance, leaves, lerp, require_point, require_same_tree
 
 POINTS = 21
 """The equally spaced points of the segment at which the loss is measured first."""
@@ -27,18 +27,20 @@ class Segment:
     """What lies on the segment between two networks, on one set of data.
 
     Args:
-        barrier: by how much the loss exceeds the line between its values at the ends, in nats.
-        ends: the accuracies of the two networks.
-        average: the accuracy of their mean, the midpoint.
+        barrier: by how much the loss exceeds the line between its values at the ends.
+        ends: the accuracies of the two networks; None for a network that has no `accuracy`.
+        average: the accuracy of their mean, the midpoint, or None.
     """
 
     barrier: float
-    ends: tuple[float, float]
-    average: float
+    ends: tuple[float, float] | None
+    average: float | None
 
     @property
     def drop(self) -> float:
-        """By how much the mean is less accurate than the worse of the two."""
+        """By how much the mean is less accurate than the worse of the two; 0 if unknown."""
+        if self.ends is None or self.average is None:
+            return 0.0
         return max(0.0, min(self.ends) - self.average)
 
 
@@ -48,8 +50,8 @@ class Comparison:
 
     Args:
         distance: ‖u − v‖.
-        output_gap: the largest difference of their scores on all the data, relative to the
-            largest score.
+        output_gap: the largest difference of their outputs on all the data, relative to the
+            largest output.
         train: the segment from u to v on the data of the network.
         test: the same on the held-out data, or None where there are none.
         alignment: the name of the alignment with the lowest barrier on the training data.
@@ -57,7 +59,7 @@ class Comparison:
         aligned_distance: ‖u − aligned‖.
         aligned_train: the segment from u to aligned.
         aligned_test: the same on the held-out data, or None.
-        barrier_limit: the largest barrier at which averaging is advised, in nats.
+        barrier_limit: the largest barrier at which averaging is advised.
         drop_limit: the largest loss of accuracy at which averaging is advised.
         same_limit: the largest output gap at which u and v count as one function.
     """
@@ -67,7 +69,7 @@ class Comparison:
     train: Segment
     test: Segment | None
     alignment: str
-    aligned: Weights
+    aligned: Point
     aligned_distance: float
     aligned_train: Segment
     aligned_test: Segment | None
@@ -118,7 +120,9 @@ class Comparison:
         for name, a, b in zip(("training", "held-out"), before, after, strict=True):
             if a is not None and b is not None:
                 rows.append((f"barrier, {name} data", f"{a.barrier:.2f}", f"{b.barrier:.2f}"))
-                rows.append((f"accuracy of the mean, {name} data", _percent(a), _percent(b)))
+                if a.average is not None and b.average is not None:
+                    mean = f"accuracy of the mean, {name} data"
+                    rows.append((mean, f"{100 * a.average:.0f} %", f"{100 * b.average:.0f} %"))
         return rows
 
     def __repr__(self) -> str:
@@ -139,47 +143,42 @@ class Comparison:
         return f'<table class="dataframe">{body}</table>\n{words}'
 
     def _limits(self) -> str:
-        return (
-            f"Limits: a barrier of {self.barrier_limit:g} nats and "
-            f"{100 * self.drop_limit:g} % of accuracy, on the "
-            f"{'held-out' if self.test else 'training'} data."
-        )
-
-
-def _percent(segment: Segment) -> str:
-    return f"{100 * segment.average:.0f} %"
+        limits = f"a barrier of {self.barrier_limit:g}"
+        if self.train.ends is not None:
+            limits += f" nats and {100 * self.drop_limit:g} % of accuracy"
+        return f"Limits: {limits}, on the {'held-out' if self.test else 'training'} data."
 
 
 def compare(
-    net: Classifier,
-    u: Weights,
-    v: Weights,
+    net: Network,
+    u: Point,
+    v: Point,
     *,
-    test: Classifier | None = None,
+    test: Network | None = None,
     barrier_limit: float = 0.05,
     drop_limit: float = 0.01,
 ) -> Comparison:
     """Return whether two trained networks should be averaged, and what was measured for it.
 
-    Four alignments of v are tried: permutations by weights, permutations by activations,
-    scalings, and permutations and scalings together. All are exact symmetries, so the
+    The alignments of v that `alignments` lists are tried. All are exact symmetries, so the
     aligned network is the same function as v. The one with the lowest barrier on the data
     of net is kept; the verdict is then by the held-out data where there are any. That no
     alignment was found does not mean that there is none.
 
     Args:
-        net: the network with the data that u and v were trained on.
-        u: weights, unbatched.
-        v: weights, unbatched.
+        net: the network with the data that u and v were trained on; where it has an
+            `accuracy`, as `Classifier`, that of the mean is measured too.
+        u: a point, unbatched.
+        v: a point of the same space.
         test: the same network on held-out data.
-        barrier_limit: in nats, ≥ 0.
+        barrier_limit: in the unit of the loss, ≥ 0.
         drop_limit: in accuracy, from 0 to 1.
 
     Returns:
         The comparison; printing it shows the table and the verdict.
 
     Raises:
-        ShapeMismatch: weights that are batched or do not fit, or another network for test.
+        ShapeMismatch: points that are batched or do not fit, or another network for test.
         OutOfDomain: a limit outside its range.
         McLibError: as `barrier`.
 
@@ -187,6 +186,7 @@ def compare(
     neurons are alike, the scores are ±1/4 in place of ±1, and the accuracy falls:
 
     >>> X = torch.tensor([[1.0, -1.0, 0.5], [-1.0, 1.0, 0.5]])
+    >>> from mc_lib.networks import Classifier
     >>> net = Classifier.of_labels(X, torch.tensor([0, 1, 1]), 2, (2,))
     >>> eye, bias = torch.eye(2), torch.tensor([0.0, 0.1])
     >>> u = (4 * eye, 4 * eye, torch.zeros(2), bias)
@@ -215,25 +215,30 @@ def compare(
         aligned_test=None if test is None else _segment(test, u, found),
         barrier_limit=barrier_limit,
         drop_limit=drop_limit,
-        same_limit=tolerance(net.X.dtype).equal,
+        same_limit=tolerance(leaves(u)[0].dtype).equal,
     )
 
 
-def alignments(net: Classifier, u: Weights, v: Weights) -> dict[str, Weights]:
+def alignments(net: Network, u: Point, v: Point) -> dict[str, Point]:
     """Return v, and v moved near u by each of the exact symmetries of the network.
+
+    Besides the group of its symmetry these are the permutations of the neurons, by weights
+    and, where the network tells its `hidden` activations, by those; and permutations and
+    scalings together, where scalings act at every layer.
 
     Args:
         net: the network, on the data for the alignment by activations.
-        u: weights, unbatched.
-        v: weights, unbatched.
+        u: a point, unbatched.
+        v: a point of the same space.
 
     Returns:
-        By the name of the alignment weights with the same function as v; the first is v.
+        By the name of the alignment points with the same function as v; the first is v.
 
     Raises:
         McLibError: as `align`.
 
     >>> X = torch.eye(2)
+    >>> from mc_lib.networks import Classifier
     >>> u = (X, X, torch.zeros(2), torch.zeros(2))
     >>> found = alignments(Classifier(X, X, (2,)), u, (2 * X, X / 2, *u[2:]))
     >>> found["scaling"][0]
@@ -241,47 +246,60 @@ def alignments(net: Classifier, u: Weights, v: Weights) -> dict[str, Weights]:
             [0., 1.]])
     """
     permutations = permutations_of(net.symmetry)
-    active = [[leaky_relu(z, net.slope) for z in net.preactivations(w)[:-1]] for w in (u, v)]
-    return {
-        "no alignment": v,
-        "permutation by weights": align(permutations, u, v).moved,
-        "permutation by activations": align_activations(permutations, v, *active).moved,
-        "scaling": align(net.symmetry, u, v).moved,
-        "permutation and scaling": align_rescaled(net.symmetry, u, v).moved,
-    }
+    groups = {type(layer.group) for layer in net.symmetry.layers.values()}
+    found = {"no alignment": v, "permutation by weights": align(permutations, u, v).moved}
+    if hasattr(net, "hidden"):
+        of_u, of_v = (net.hidden(w) for w in (u, v))
+        moved = align_activations(permutations, v, of_u, of_v).moved
+        found["permutation by activations"] = moved
+    if groups == {PositiveScaling}:
+        found["scaling"] = align(net.symmetry, u, v).moved
+        found["permutation and scaling"] = align_rescaled(net.symmetry, u, v).moved
+    elif groups != {Permutation}:
+        found["the network's symmetry"] = align(net.symmetry, u, v).moved
+    return found
 
 
-def _gap(net: Classifier, u: Weights, v: Weights) -> float:
+def _gap(net: Network, u: Point, v: Point) -> float:
     a, b = net.output(u), net.output(v)
     size = max(float(a.abs().max()), float(b.abs().max()))
     return float((a - b).abs().max()) / size if size > 0 else 0.0
 
 
-def _barrier(net: Classifier, u: Weights, v: Weights) -> Barrier:
+def _barrier(net: Network, u: Point, v: Point) -> Barrier:
     return barrier(Line(u, v), net.loss, points=POINTS)
 
 
-def _segment(net: Classifier, u: Weights, v: Weights) -> Segment:
-    middle = net.accuracy(lerp(u, v, torch.tensor(0.5)))
-    ends: tuple[Tensor, Tensor] = (net.accuracy(u), net.accuracy(v))
-    return Segment(_barrier(net, u, v).excess, (float(ends[0]), float(ends[1])), float(middle))
+def _segment(net: Network, u: Point, v: Point) -> Segment:
+    height = _barrier(net, u, v).excess
+    if not hasattr(net, "accuracy"):
+        return Segment(height, None, None)
+    start, middle, end = (float(net.accuracy(w)) for w in (u, lerp(u, v, torch.tensor(0.5)), v))
+    return Segment(height, (start, end), middle)
 
 
 def _require_input(
-    net: Classifier, u: Weights, v: Weights, test: Classifier | None, most: float, drop: float
+    net: Network, u: Point, v: Point, test: Network | None, most: float, drop: float
 ) -> None:
+    for w in (u, v):
+        require_point(w)
+    require_same_tree(u, v)
     for name, w in (("u", u), ("v", v)):
-        net.require_weights(w)
-        if [tuple(x.shape) for x in w] != list(net.shapes):
+        if net.loss(w).ndim:
             raise ShapeMismatch(
-                f"compare two single networks; {name} has shapes {[tuple(x.shape) for x in w]}"
+                f"compare two single networks; {name} has shapes "
+                f"{[tuple(x.shape) for x in leaves(w)]}"
             )
-    if test is not None and (test.shapes, test.slope) != (net.shapes, net.slope):
+    if test is not None and _architecture(test) != _architecture(net):
         raise ShapeMismatch(
-            f"test is the same network on other data, got shapes {test.shapes} and slope "
-            f"{test.slope}, not {net.shapes} and {net.slope}"
+            f"test is the same network on other data, got {_architecture(test)}, not "
+            f"{_architecture(net)}"
         )
     if not 0 <= most < float("inf") or not 0 <= drop <= 1:
         raise OutOfDomain(
             f"limits are a barrier ≥ 0 and an accuracy in [0, 1], got {most} and {drop}"
         )
+
+
+def _architecture(net: Network) -> dict[str, Any]:
+    return {name: getattr(net, name, None) for name in ("shapes", "slope", "degree")}

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mc_lib.curves import PolygonalChain
 from mc_lib.errors import OutOfDomain, ShapeMismatch
-from mc_lib.networks.base import Weights
+from mc_lib.networks import Weights
 from mc_lib.networks.classifier import Classifier
 
 Kept: TypeAlias = tuple[Int[Tensor, " _"], ...]

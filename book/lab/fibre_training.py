@@ -7,7 +7,6 @@ is training along the fibre.
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -138,17 +137,20 @@ class FixedOutputs(Classifier):
         last, bias = self.depth - 1, 2 * self.depth - 1
         if self.only_last:
             w = tuple(x if i in (last, bias) else x.detach() for i, x in enumerate(w))
-        h = _features(self._remembering, w)
+        h = self._seen(w, self.memory)
         together = torch.cat([w[last], w[bias][..., None]], -1)
         solved = nearest_in_fibre(together, h, self.scores)
         self._require_kept(solved, h)
         return (*w[:last], solved[..., :-1], *w[last + 1 : bias], solved[..., -1])
 
-    def preactivations(self, w: Weights) -> list[Float[Tensor, "*batch h k"]]:
+    def preactivations(
+        self, w: Weights, X: Float[Tensor, "n b"] | None = None
+    ) -> list[Float[Tensor, "*batch h b"]]:
         """Return the preactivations of `project(w)`, as for the class `Classifier`.
 
         Args:
             w: weights, batched or not.
+            X: as for `output`.
 
         Returns:
             One tensor a layer.
@@ -161,7 +163,7 @@ class FixedOutputs(Classifier):
         >>> net.preactivations((one, zero(1, 1), zero(1), zero(1)))[-1].round(decimals=3)
         tensor([[4.]])
         """
-        return super().preactivations(self.project(w))
+        return super().preactivations(self.project(w), X)
 
     def novelty(self, w: Weights) -> Float[Tensor, "*batch k"]:
         """Return how far the inputs X are from the remembered ones, as the last layer sees them.
@@ -189,8 +191,7 @@ class FixedOutputs(Classifier):
         tensor([0.5000])
         """
         self.require_weights(w)
-        here = Classifier(self.X, self.Y, self.widths, self.slope)
-        phi, h = _features(here, w), _features(self._remembering, w)
+        phi, h = self._seen(w, self.X), self._seen(w, self.memory)
         basis, values, _ = torch.linalg.svd(h, full_matrices=False)
         counts = values > tolerance(h.dtype).rank * values[..., :1]
         basis = basis * counts[..., None, :]
@@ -198,10 +199,10 @@ class FixedOutputs(Classifier):
         off = off - basis @ (basis.mT @ off)  # again, for what rounding left
         return torch.linalg.vector_norm(off, dim=-2) / torch.linalg.vector_norm(phi, dim=-2)
 
-    @cached_property
-    def _remembering(self) -> Classifier:
-        """The plain network on the remembered inputs."""
-        return Classifier(self.memory, self.scores.softmax(0), self.widths, self.slope)
+    def _seen(self, w: Weights, X: Tensor) -> Tensor:
+        """Return the last hidden activations of the weights as they are, a row of ones below."""
+        hidden = leaky_relu(super().preactivations(w, X)[-2], self.slope)
+        return torch.cat([hidden, hidden.new_ones(*hidden.shape[:-2], 1, hidden.shape[-1])], -2)
 
     def _require_kept(self, solved: Tensor, h: Tensor) -> None:
         """Refuse a last layer that misses the scores: the features had lost their rank."""
@@ -216,10 +217,3 @@ class FixedOutputs(Classifier):
             f"singular value {float(values.min()):.3g} against the largest "
             f"{float(values.max()):.3g}; remember fewer, widen the layer, or lower the rate"
         )
-
-
-def _features(net: Classifier, w: Weights) -> Tensor:
-    """Return the last hidden activations on the data of net, with a row of ones below."""
-    hidden = leaky_relu(net.preactivations(w)[-2], net.slope)
-    ones = hidden.new_ones(*hidden.shape[:-2], 1, hidden.shape[-1])
-    return torch.cat([hidden, ones], -2)

@@ -9,12 +9,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lab.progress import progress
-from lab.training import descent
+from lab.training import descent, parts
 from mc_lib.checks import all_finite
 from mc_lib.curves import Curve, PolygonalChain, QuadraticBezier
 from mc_lib.errors import NotFinite, OutOfDomain
-from mc_lib.networks.base import Network, Weights
-from mc_lib.points import from_vector, lerp, require_same_tree, to_vector
+from mc_lib.networks import Network
+from mc_lib.points import (
+    Point,
+    from_vector,
+    leaves,
+    lerp,
+    require_point,
+    require_same_tree,
+    to_vector,
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class TrainedPath:
 
 
 def train_bezier(
-    net: Network, u: Weights, v: Weights, how: Descent, generator: torch.Generator
+    net: Network, u: Point, v: Point, how: Descent, generator: torch.Generator
 ) -> TrainedPath:
     """Return a quadratic Bézier curve from u to v whose bend is trained to low loss.
 
@@ -96,8 +104,8 @@ def train_bezier(
 
 def train_chain(
     net: Network,
-    u: Weights,
-    v: Weights,
+    u: Point,
+    v: Point,
     how: Descent,
     generator: torch.Generator,
     *,
@@ -146,8 +154,8 @@ def train_chain(
 
 def elastic_band(
     net: Network,
-    u: Weights,
-    v: Weights,
+    u: Point,
+    v: Point,
     how: Descent,
     generator: torch.Generator,
     *,
@@ -203,10 +211,10 @@ def elastic_band(
 
 def _train(
     net: Network,
-    u: Weights,
-    v: Weights,
+    u: Point,
+    v: Point,
     start: Tensor,
-    build: Callable[[list[Weights]], Curve],
+    build: Callable[[list[Point]], Curve],
     how: Descent,
     generator: torch.Generator,
 ) -> TrainedPath:
@@ -223,30 +231,25 @@ def _train(
     return TrainedPath(found, torch.stack(losses), how.steps)
 
 
-def _require_ends(net: Network, u: Weights, v: Weights) -> None:
-    net.require_weights(u)
+def _require_ends(net: Network, u: Point, v: Point) -> None:
+    for point in (u, v):
+        require_point(point)
+        net.loss(point)  # refuses what is no point of the network
     require_same_tree(u, v)
-    net.require_weights(v)
 
 
-def _between(u: Weights, v: Weights, n: int) -> Tensor:
+def _between(u: Point, v: Point, n: int) -> Tensor:
     """Return n points at equal distances inside the segment, as rows."""
-    t = torch.linspace(0, 1, n + 2, dtype=u[0].dtype, device=u[0].device)
+    like = leaves(u)[0]
+    t = torch.linspace(0, 1, n + 2, dtype=like.dtype, device=like.device)
     return to_vector(lerp(u, v, t[1:-1]), 1)
 
 
 def _parts(net: Network, how: Descent, generator: torch.Generator, what: str) -> Iterator[Network]:
-    """Yield the network on the data of each step."""
-    columns = net.X.shape[1]
-    for _ in progress(range(how.steps), what):
-        if how.batch is None or how.batch >= columns:
-            yield net
-        else:
-            order = torch.randperm(columns, generator=generator, device=generator.device)
-            yield net.subset(order[: how.batch].to(net.X.device))
+    yield from progress(parts(net, how.steps, how.batch, generator), what, how.steps)
 
 
-def _slope(net: Network, band: Tensor, like: Weights) -> tuple[Tensor, Tensor]:
+def _slope(net: Network, band: Tensor, like: Point) -> tuple[Tensor, Tensor]:
     """Return the losses of the rows of a band, and their gradients."""
     points = band.clone().requires_grad_()
     heights = net.loss(from_vector(points, like))

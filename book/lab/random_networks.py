@@ -10,7 +10,7 @@ from torch import Tensor
 from mc_lib import minima
 from mc_lib.approximate import approximate_act
 from mc_lib.curves import ApproximateOrbit, OrbitCurve
-from mc_lib.networks import DeepLinear, HomogeneousNet, Network, TwoLayer, Weights
+from mc_lib.networks import DeepLinear, HomogeneousNet, MatrixNetwork, TwoLayer, Weights
 from mc_lib.points import distance, norm
 
 
@@ -24,7 +24,7 @@ class Case:
         M: one entry a hidden layer.
     """
 
-    net: Network
+    net: MatrixNetwork
     w: Weights
     M: tuple[Tensor, ...]
 

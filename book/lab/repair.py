@@ -11,7 +11,7 @@ from torch.nn.functional import leaky_relu
 
 from mc_lib.curves import Line
 from mc_lib.curves.base import Times
-from mc_lib.networks.base import Weights
+from mc_lib.networks import Weights
 from mc_lib.networks.classifier import Classifier
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import optree
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,7 +13,8 @@ from torch.optim.sgd import sgd
 from lab.progress import progress
 from mc_lib.checks import all_finite
 from mc_lib.errors import NotFinite, OutOfDomain
-from mc_lib.networks.base import Network, Weights
+from mc_lib.networks import Network
+from mc_lib.points import Point, leaves, require_point
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,13 @@ class Training:
             shape (steps taken + 1, ...).
     """
 
-    w: Weights
+    w: Point
     losses: Float[Tensor, "steps *batch"]
 
 
 def train(
     net: Network,
-    w: Weights,
+    w: Point,
     *,
     steps: int,
     rate: float,
@@ -46,7 +49,7 @@ def train(
     are trained side by side: each follows its own gradient.
 
     Args:
-        net: the network.
+        net: the network; mini-batches need its `columns` and `subset`, as `MatrixNetwork` has.
         w: where to start, batched or not.
         steps: how many steps at most, ≥ 1.
         rate: the learning rate > 0; the loss is a sum, so it shrinks with more data.
@@ -59,9 +62,10 @@ def train(
         The weights and the losses, without a gradient.
 
     Raises:
-        OutOfDomain: a number outside its range, or a mini-batch without a generator.
+        OutOfDomain: a number outside its range, or a mini-batch without a generator or of a
+            network that has none.
         NotFinite: the loss became NaN or infinite, naming the step: the rate is too large.
-        McLibError: as `net.require_weights`.
+        McLibError: as `net.loss`.
 
     One step on ‖1 − w₂w₁‖² at (1, 3), where the gradient is (12, 4):
 
@@ -71,18 +75,18 @@ def train(
     >>> [x.item() for x in found.w], found.losses.tolist()
     ([-0.5, 2.5], [4.0, 5.0625])
     """
-    net.require_weights(w)
+    require_point(w)
     _require_settings(net, steps, rate, momentum, batch, generator)
-    w = tuple(x.detach().clone().requires_grad_() for x in w)
-    descend = descent(w, rate, momentum)
+    w = optree.tree_map(lambda x: x.detach().clone().requires_grad_(), w)
+    descend = descent(leaves(w), rate, momentum)
     losses: list[Tensor] = []
-    for part in progress(_parts(net, steps, batch, generator), "training", steps):
+    for part in progress(parts(net, steps, batch, generator), "training", steps):
         loss = _loss(part, w, len(losses), rate)
         if loss.max() <= target:
             break
         losses.append(loss.detach())
         descend(loss.sum())
-    w = tuple(x.detach() for x in w)
+    w = optree.tree_map(torch.Tensor.detach, w)
     return Training(w, torch.stack([*losses, _loss(net, w, len(losses), rate)]))
 
 
@@ -127,17 +131,52 @@ def descent(w: Sequence[Tensor], rate: float, momentum: float) -> Callable[[Tens
     return step
 
 
-def _parts(
-    net: Network, steps: int, batch: int | None, generator: torch.Generator | None
-) -> Iterator[Network]:
-    """Yield the network on the data of each step."""
-    columns = net.X.shape[1]
+def parts(
+    net: Any, steps: int, batch: int | None, generator: torch.Generator | None
+) -> Iterator[Any]:
+    """Yield the network on the data of each step: random columns, or all of them.
+
+    Args:
+        net: the network.
+        steps: how many times.
+        batch: columns in a mini-batch, drawn without repetition; None takes all.
+        generator: the source of randomness.
+
+    Yields:
+        The network.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> net = DeepLinear(torch.ones(1, 3), torch.ones(1, 3), (1,))
+    >>> [part.columns for part in parts(net, 2, 2, torch.Generator())]
+    [2, 2]
+    """
     for _ in range(steps):
-        if batch is None or batch == columns or generator is None:
+        if batch is None or generator is None or batch >= columns(net):
             yield net
         else:
-            order = torch.randperm(columns, generator=generator, device=generator.device)
-            yield net.subset(order[:batch].to(net.X.device))
+            order = torch.randperm(columns(net), generator=generator, device=generator.device)
+            yield net.subset(order[:batch])
+
+
+def columns(net: Any) -> int:
+    """Return how many columns of data a network has.
+
+    Args:
+        net: the network.
+
+    Returns:
+        The number.
+
+    Raises:
+        OutOfDomain: it has none to take mini-batches of.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> columns(DeepLinear(torch.eye(2), torch.eye(2), (2,)))
+    2
+    """
+    if not hasattr(net, "subset"):
+        raise OutOfDomain(f"a {type(net).__name__} has no columns to take mini-batches of")
+    return int(net.columns)
 
 
 def _require_settings(
@@ -153,16 +192,17 @@ def _require_settings(
             f"training takes steps ≥ 1, a rate > 0 and a momentum in [0, 1), got "
             f"steps = {steps}, rate = {rate}, momentum = {momentum}"
         )
-    columns = net.X.shape[1]
-    if batch is not None and not 1 <= batch <= columns:
-        raise OutOfDomain(f"a mini-batch has 1 to {columns} columns, got {batch}")
-    if batch is not None and generator is None:
+    if batch is None:
+        return
+    if not 1 <= batch <= columns(net):
+        raise OutOfDomain(f"a mini-batch has 1 to {columns(net)} columns, got {batch}")
+    if generator is None:
         raise OutOfDomain(f"mini-batches of {batch} columns are random: give a generator")
 
 
-def _loss(net: Network, w: Weights, step: int, rate: float) -> Tensor:
+def _loss(net: Network, w: Point, step: int, rate: float) -> Tensor:
     """Return the loss, or say that the training has diverged."""
-    finite = all(all_finite(x) for x in w)
+    finite = all(all_finite(x) for x in leaves(w))
     loss = net.loss(w) if finite else torch.tensor(torch.inf)
     if not all_finite(loss):
         raise NotFinite(f"the training diverged in {step} steps: the rate {rate} is too large")

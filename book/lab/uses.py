@@ -98,7 +98,7 @@ def two_tasks(
     if not 1 <= remember <= old.X.shape[1]:
         raise OutOfDomain(f"remember 1 to {old.X.shape[1]} old images, got {remember}")
     first = old.on(old.X[:, :remember], old.Y[:, :remember])
-    return first, old_test, new, new_test  # type: ignore[return-value]
+    return first, old_test, new, new_test
 
 
 def learn_new(
@@ -166,6 +166,6 @@ def _learner(name: str, old: Classifier, new: Classifier, w: Weights) -> Classif
         times = max(1, new.X.shape[1] // old.X.shape[1])
         pairs = zip((new.X, new.Y), (old.X, old.Y), strict=True)
         together = [torch.cat([a, b.repeat(1, times)], 1) for a, b in pairs]
-        return new.on(*together)  # type: ignore[return-value]
+        return new.on(*together)
     kept = FixedOutputs.at(old, w, only_last=name == "last layer on its fibre")
-    return kept.on(new.X, new.Y)  # type: ignore[return-value]
+    return kept.on(new.X, new.Y)

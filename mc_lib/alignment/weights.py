@@ -62,8 +62,8 @@ def align(symmetry: Symmetry, u: Point, w: Point, *, rounds: int = 100) -> Align
 
     def step(name: str, g: Any, moved: Point) -> Any:
         i, layer = names.index(name), symmetry.layers[name]
-        rows = (rows_at(symmetry, name, x) for x in (u, moved))
-        better = layer.group.nearest(*rows, layer.degree)
+        goal, rows = (rows_at(symmetry, name, x) for x in (u, moved))
+        better = layer.group.nearest(goal, rows, layer.degree)
         return (*g[:i], layer.group.compose(better, g[i]), *g[i + 1 :])
 
     start = identity_like(symmetry, w)

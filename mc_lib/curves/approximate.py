@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.approximate import ApproximateImage, approximate_act
 from mc_lib.checks import tolerance
@@ -96,6 +97,7 @@ class ApproximateOrbit(Curve):
         return cls(net, GeneralLinear(net.hidden).log(g), w, nearest)
 
     @cached_property
+    @override
     def start(self) -> Weights:
         """The image of w under the identity; w itself with `nearest`."""
         if self.nearest:
@@ -122,16 +124,19 @@ class ApproximateOrbit(Curve):
         g = matrix_exponential(t[:, None, None] * self.M)
         return approximate_act(g, u, v, self.net.X, self.net.activation, nearest=self.nearest)
 
+    @override
     def _position(self, t: Float[Tensor, "T"]) -> Weights:
         found = self.image(t)
         begins = (t == 0)[:, None, None]
         u = torch.where(begins, self.w[1], found.U) if self.nearest else found.U
         return torch.where(begins, self.w[0], found.V), u
 
+    @override
     def _velocity(self, t: Float[Tensor, "T"]) -> Weights:
         self._require_constant_rank(t)
         return rate(self._formula)(t)
 
+    @override
     def _acceleration(self, t: Float[Tensor, "T"]) -> Weights:
         self._require_constant_rank(t)
         return rate(rate(self._formula))(t)

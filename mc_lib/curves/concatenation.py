@@ -9,6 +9,7 @@ import optree
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.checks import tolerance
 from mc_lib.curves.base import Curve, locate
@@ -46,11 +47,12 @@ class Concatenation(Curve):
             _require_meeting(i, before(1.0), after(0.0))
 
     @property
+    @override
     def start(self) -> Point:
-        """The start of the first curve."""
         return self.curves[0](0.0)
 
     @property
+    @override
     def breakpoints(self) -> tuple[float, ...]:
         """The times i/n where curves meet, and the breakpoints within the curves."""
         n = len(self.curves)
@@ -60,12 +62,15 @@ class Concatenation(Curve):
             for b in ((0.0,) if i else ()) + tuple(getattr(curve, "breakpoints", ()))
         )
 
+    @override
     def _position(self, t: Float[Tensor, "T"]) -> Point:
         return self._piecewise(t, self.curves, 0)
 
+    @override
     def _velocity(self, t: Float[Tensor, "T"]) -> Point:
         return self._piecewise(t, [curve.velocity for curve in self.curves], 1)
 
+    @override
     def _acceleration(self, t: Float[Tensor, "T"]) -> Point:
         return self._piecewise(t, [curve.acceleration for curve in self.curves], 2)
 

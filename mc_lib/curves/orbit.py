@@ -9,6 +9,7 @@ import optree
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.curves.base import Curve, combine, require_in_range
 from mc_lib.errors import NotFinite, OutOfDomain
@@ -94,8 +95,8 @@ class OrbitCurve(Curve):
         return cls(symmetry, logs, w)
 
     @property
+    @override
     def start(self) -> Point:
-        """The point w."""
         return self.w
 
     @cached_property
@@ -119,6 +120,7 @@ class OrbitCurve(Curve):
         weights = tables.values() if isinstance(tables, Mapping) else tables
         return max(sum(map(size, axes)) for axes in weights)
 
+    @override
     def _position(self, t: Float[Tensor, "T"]) -> Point:
         parts = [*self._march(t, 1), *self._march(t, -1)]
         if len(parts) == 1:  # spares a copy of all points
@@ -128,9 +130,11 @@ class OrbitCurve(Curve):
             optree.tree_map(lambda x, y, i=here: x.index_copy_(0, i, y), out, points)
         return out
 
+    @override
     def _velocity(self, t: Float[Tensor, "T"]) -> Point:
         return self.symmetry.tangent(self.M, self._position(t))
 
+    @override
     def _acceleration(self, t: Float[Tensor, "T"]) -> Point:
         return self.symmetry.tangent(self.M, self._velocity(t))
 

@@ -13,6 +13,7 @@ import optree
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.curves.base import Curve, combine, locate
 from mc_lib.errors import ShapeMismatch
@@ -42,16 +43,19 @@ class Line(Curve):
         _require_space([self.u, self.v])
 
     @property
+    @override
     def start(self) -> Point:
-        """The point u."""
         return self.u
 
+    @override
     def _position(self, t: Float[Tensor, "T"]) -> Point:
         return lerp(self.u, self.v, t)
 
+    @override
     def _velocity(self, t: Float[Tensor, "T"]) -> Point:
         return combine(t.new_ones(len(t), 1), [_difference(self.v, self.u)])
 
+    @override
     def _acceleration(self, t: Float[Tensor, "T"]) -> Point:
         return combine(t.new_zeros(len(t), 1), [self.u])
 
@@ -84,21 +88,24 @@ class QuadraticBezier(Curve):
         _require_space([self.w0, self.bend, self.w1])
 
     @property
+    @override
     def start(self) -> Point:
-        """The point w_0."""
         return self.w0
 
     @property
     def _sides(self) -> list[Point]:
         return [_difference(self.bend, self.w0), _difference(self.w1, self.bend)]
 
+    @override
     def _position(self, t: Float[Tensor, "T"]) -> Point:
         weights = torch.stack([(1 - t) ** 2, 2 * t * (1 - t), t**2], -1)
         return combine(weights, [self.w0, self.bend, self.w1])
 
+    @override
     def _velocity(self, t: Float[Tensor, "T"]) -> Point:
         return combine(torch.stack([2 * (1 - t), 2 * t], -1), self._sides)
 
+    @override
     def _acceleration(self, t: Float[Tensor, "T"]) -> Point:
         return combine(t.new_full((len(t), 1), 2), [_difference(*reversed(self._sides))])
 
@@ -129,28 +136,32 @@ class PolygonalChain(Curve):
         _require_space(self.points)
 
     @property
+    @override
     def start(self) -> Point:
-        """The point p_0."""
         return self.points[0]
 
     @property
+    @override
     def breakpoints(self) -> tuple[float, ...]:
         """The times i/n of the inner corners."""
         n = len(self.points) - 1
         return tuple(i / n for i in range(1, n))
 
+    @override
     def _position(self, t: Float[Tensor, "T"]) -> Point:
         piece, s = locate(t, len(self.points) - 1)
         weights = t.new_zeros(len(t), len(self.points))
         weights.scatter_(1, piece[:, None], (1 - s)[:, None])
         return combine(weights.scatter(1, piece[:, None] + 1, s[:, None]), self.points)
 
+    @override
     def _velocity(self, t: Float[Tensor, "T"]) -> Point:
         n = len(self.points) - 1
         piece, _ = locate(t, n)
         sides = [_difference(v, u) for u, v in pairwise(self.points)]
         return optree.tree_map(lambda *xs: n * torch.stack(xs)[piece], *sides)
 
+    @override
     def _acceleration(self, t: Float[Tensor, "T"]) -> Point:
         return combine(t.new_zeros(len(t), 1), [self.start])
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.curves.base import Curve
 from mc_lib.errors import OutOfDomain, ShapeMismatch
@@ -54,16 +55,19 @@ class RescalingCurve(Curve):
             raise ShapeMismatch(f"inner and outer are one weight, {self._key(self.inner)!r}")
 
     @property
+    @override
     def start(self) -> Point:
-        """The point w."""
         return self.w
 
+    @override
     def _position(self, t: Float[Tensor, "T"]) -> Point:
         return self._derivative(t, 0)
 
+    @override
     def _velocity(self, t: Float[Tensor, "T"]) -> Point:
         return self._derivative(t, 1)
 
+    @override
     def _acceleration(self, t: Float[Tensor, "T"]) -> Point:
         return self._derivative(t, 2)
 

@@ -5,7 +5,6 @@ from mc_lib.groups.general_linear import GeneralLinear as GeneralLinear
 from mc_lib.groups.orthogonal import Orthogonal as Orthogonal
 from mc_lib.groups.path import GroupPath as GroupPath
 from mc_lib.groups.permutation import Permutation as Permutation
-from mc_lib.groups.polar import log_positive as log_positive
 from mc_lib.groups.positive_scaling import PositiveScaling as PositiveScaling
 from mc_lib.groups.rotation import log_rotation as log_rotation
 from mc_lib.groups.signed_permutation import SignedPermutation as SignedPermutation

@@ -8,11 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mc_lib.checks import require_tensors
+from mc_lib.checks import first_fault, require_tensors
 from mc_lib.errors import NotInGroup, OutOfDomain, ShapeMismatch
 from mc_lib.groups.nearest import Rows
 from mc_lib.groups.path import GroupPath
-from mc_lib.groups.refusal import first_fault
 
 Element = Tensor
 """A batch of group elements; each group says how its elements are stored."""
@@ -22,9 +21,9 @@ Element = Tensor
 class Group(ABC):
     """A matrix group that lives at a hidden layer of n neurons.
 
-    Elements are tensors with leading batch dimensions; `matrix` turns an element into
-    the n × n matrix by which it acts. Groups are plain data: two with the same n are
-    equal.
+    Elements g, h and elements m of the Lie algebra are tensors of shape (..., *element_shape)
+    with leading batch dimensions, which broadcast; `matrix` turns an element into the n × n
+    matrix by which it acts. Groups are plain data: two with the same n are equal.
 
     Args:
         n: the number of neurons of the layer, at least 1.
@@ -44,7 +43,7 @@ class Group(ABC):
 
     @property
     def element_shape(self) -> tuple[int, ...]:
-        """The shape of one element, without its batch."""
+        """The shape of one element, without its batch: (n,) for vectors, (n, n) for matrices."""
         return (self.n,)
 
     # -- the laws ---------------------------------------------------------------
@@ -56,15 +55,41 @@ class Group(ABC):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Element:
-        """Return the identity e, repeated over `batch`."""
+        """Return the identity e, repeated over `batch`.
+
+        Args:
+            batch: leading shape.
+            dtype: of the result, torch's default dtype if None; index vectors are int64 always.
+            device: of the result.
+
+        Returns:
+            Shape (*batch, *element_shape).
+        """
 
     @abstractmethod
     def compose(self, g: Element, h: Element) -> Element:
-        """Return the product gh: first h acts, then g."""
+        """Return the product gh: first h acts, then g.
+
+        Args:
+            g: an element.
+            h: an element.
+
+        Returns:
+            The product, batches broadcast.
+
+        Raises:
+            McLibError: g or h has a wrong shape or dtype, is not finite, or is an index vector
+                that is not an element.
+            OutOfDomain: a product of scaling factors leaves the range of the dtype.
+        """
 
     @abstractmethod
     def inverse(self, g: Element) -> Element:
-        """Return g⁻¹."""
+        """Return g⁻¹, in the shape of g.
+
+        Raises:
+            NotInGroup: g is not an element.
+        """
 
     @abstractmethod
     def sample(
@@ -74,28 +99,85 @@ class Group(ABC):
         *,
         dtype: torch.dtype | None = None,
     ) -> Element:
-        """Return random elements; groups that are not compact also take `condition`."""
+        """Return random elements: uniform if the group is compact, of condition number c if not.
+
+        `condition` is c, of a group that is not compact; `component` is the sign of det, of a
+        group of matrices: +1 or -1, or None to leave it to chance.
+
+        Args:
+            generator: the source of randomness; the result lives on its device.
+            batch: leading shape.
+            dtype: as for `identity`.
+
+        Returns:
+            Shape (*batch, *element_shape).
+
+        Raises:
+            OutOfDomain: c outside [1, 1/(n ε)), ε the unit round-off of the dtype, or
+                `component` not in {+1, -1, None}.
+        """
 
     @abstractmethod
     def contains(self, g: Any) -> Bool[Tensor, "*batch"]:
-        """Return, for each batch entry, whether g is an element of the group."""
+        """Return, for each batch entry, whether g is an element of the group.
+
+        Args:
+            g: a tensor of shape (..., *element_shape).
+
+        Returns:
+            Shape (...).
+
+        Raises:
+            DtypeMismatch: g is not a tensor of float32 or float64, of int64 for index vectors.
+            ShapeMismatch: g is not of that shape.
+            NotFinite: g holds NaN or infinity.
+        """
 
     @abstractmethod
     def component(self, g: Element) -> Int[Tensor, "*batch"]:
-        """Return a label of the connected component of g: equal labels, one component."""
+        """Return a label of the connected component of g: equal labels, one component.
+
+        Returns:
+            Integers, shape (...).
+
+        Raises:
+            NotInGroup: g is not an element.
+        """
 
     # -- the representation -----------------------------------------------------
     @abstractmethod
     def matrix(self, g: Element) -> Float[Tensor, "*batch n n"]:
-        """Return the matrix by which g acts on the n neurons."""
+        """Return the matrix ρ(g) by which g acts on the n neurons, shape (..., n, n).
+
+        That of an index vector has the `dtype` asked for, torch's default dtype if None.
+        """
 
     @abstractmethod
     def left(self, g: Element, x: Tensor) -> Float[Tensor, "*batch n r"]:
-        """Return g x, for x of shape (..., n, r)."""
+        """Return g x.
+
+        Args:
+            g: an element.
+            x: shape (..., n, r).
+
+        Returns:
+            Shape (..., n, r), batches broadcast.
+        """
 
     @abstractmethod
     def right_inverse(self, x: Tensor, g: Element) -> Float[Tensor, "*batch r n"]:
-        """Return x g⁻¹, for x of shape (..., r, n)."""
+        """Return x g⁻¹.
+
+        Args:
+            x: shape (..., r, n).
+            g: an element.
+
+        Returns:
+            Shape (..., r, n), batches broadcast.
+
+        Raises:
+            NotInGroup: g is a matrix singular to working precision.
+        """
 
     @abstractmethod
     def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Element:
@@ -110,46 +192,80 @@ class Group(ABC):
 
         Returns:
             The element, unbatched: the exact minimum, for `GeneralLinear` a local one.
+
+        Raises:
+            OutOfDomain: the degree of a positive scaling is not an integer ≥ 1.
         """
 
     # -- the Lie algebra --------------------------------------------------------
     @abstractmethod
     def exp(self, m: Tensor) -> Element:
-        """Return exp(M), the group element that the Lie algebra element M generates."""
+        """Return exp(M), the group element that the Lie algebra element M generates.
+
+        Args:
+            m: M, shape (..., *element_shape).
+
+        Returns:
+            The element, in the shape of m.
+
+        Raises:
+            McLibError: m has a wrong shape or dtype, or is not finite.
+            OutOfDomain: m is not in the Lie algebra, or exp(M) leaves the range of the dtype.
+        """
 
     @abstractmethod
     def log(self, g: Element) -> Tensor:
-        """Return a real M with exp(M) = g, or refuse: not every element has one."""
+        """Return a real M with exp(M) = g, or refuse: not every element has one.
+
+        Args:
+            g: an element; one without a logarithm refuses the batch.
+
+        Returns:
+            M, in the shape of g.
+
+        Raises:
+            NotInGroup: g is not an element.
+            NoRealLogarithm: an invertible g has none; the message names the eigenvalues.
+            NotConnected: an orthogonal g has none, det g = −1.
+            OutOfDomain: g is too badly conditioned to reproduce, or the group is discrete.
+        """
 
     @abstractmethod
     def path(self, g: Element) -> GroupPath:
-        """Return a smooth path from e to g inside the group, or refuse with the obstruction."""
+        """Return a smooth path from e to g inside the group, or refuse with the obstruction.
+
+        Returns:
+            A callable of t, with `velocity` and `acceleration`: t of shape (T,) gives
+            (T, ..., *element_shape).
+
+        Raises:
+            NotInGroup: g is not an element.
+            NotConnected: g is not in the component of e; the message names the batch entry.
+        """
 
     @abstractmethod
     def left_tangent(self, m: Tensor, x: Tensor) -> Float[Tensor, "*batch n r"]:
-        """Return M x = d/ds exp(sM) x at s = 0, for x of shape (..., n, r)."""
+        """Return M x = d/ds exp(sM) x at s = 0, shapes as for `left`.
+
+        Raises:
+            OutOfDomain: m is to be skew-symmetric and is not, or the group is discrete.
+        """
 
     @abstractmethod
     def right_tangent(self, x: Tensor, m: Tensor) -> Float[Tensor, "*batch r n"]:
-        """Return x M = −d/ds x exp(sM)⁻¹ at s = 0, for x of shape (..., r, n)."""
+        """Return x M = −d/ds x exp(sM)⁻¹ at s = 0, shapes as for `right_inverse`.
+
+        Raises:
+            OutOfDomain: as `left_tangent`.
+        """
 
     # -- membership -------------------------------------------------------------
     def admit(self, g: Any) -> None:
-        """Refuse g before it acts; a group whose action checks itself does less here.
-
-        Args:
-            g: the value.
-
-        Raises:
-            McLibError: as `require`.
-        """
+        """Refuse g, as `require`, before it acts; a group whose action checks itself does less."""
         self.require(g)
 
     def require(self, g: Any) -> None:
         """Refuse a value that is not an element of the group.
-
-        Args:
-            g: the value.
 
         Raises:
             NotInGroup: naming the first batch entry at fault and why.

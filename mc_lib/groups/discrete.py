@@ -7,12 +7,12 @@ from typing import Any, ClassVar, NoReturn
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from typing_extensions import override
 
-from mc_lib.checks import broadcast_shapes
+from mc_lib.checks import broadcast_shapes, first_fault
 from mc_lib.errors import DtypeMismatch, NotConnected, OutOfDomain
 from mc_lib.groups.base import Group
 from mc_lib.groups.path import GroupPath, spread_times
-from mc_lib.groups.refusal import first_fault
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +21,7 @@ class RestingPath(GroupPath):
 
     rest: Int[Tensor, "*batch n"]
 
+    @override
     def _derivative(self, t: Tensor, order: int) -> Tensor:
         spread_times(t, t)  # refuses what is not a time
         if order == 0:
@@ -46,17 +47,11 @@ class DiscreteGroup(Group):
     def _rank(self, g: Int[Tensor, "*batch n"]) -> Int[Tensor, "*batch"]:
         """Number the elements, one to one."""
 
+    @override
     def component(self, g: Int[Tensor, "*batch n"]) -> Int[Tensor, "*batch"]:
-        """Return a number that names the element, since each is a component by itself.
-
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            Equal numbers for equal elements only; 0 for the identity; shape (...).
+        """Return a number that names the element, a component by itself; the identity has 0.
 
         Raises:
-            NotInGroup: g is not an element.
             OutOfDomain: the group has more elements than int64 can number.
 
         >>> from mc_lib.groups import Permutation
@@ -71,14 +66,9 @@ class DiscreteGroup(Group):
             )
         return self._rank(g)
 
+    @override
     def exp(self, m: Tensor) -> NoReturn:
         """Refuse: the Lie algebra is {0}.
-
-        Args:
-            m: anything.
-
-        Raises:
-            OutOfDomain: always.
 
         >>> from mc_lib.groups import Permutation
         >>> Permutation(2).exp(torch.zeros(2))
@@ -88,52 +78,23 @@ class DiscreteGroup(Group):
         """
         raise self._no_tangents("exp")
 
+    @override
     def log(self, g: Int[Tensor, "*batch n"]) -> NoReturn:
-        """Refuse: no element but the identity is an exponential.
-
-        Args:
-            g: anything.
-
-        Raises:
-            OutOfDomain: always.
-        """
         raise self._no_tangents("log")
 
+    @override
     def left_tangent(self, m: Tensor, x: Tensor) -> NoReturn:
-        """Refuse: the Lie algebra is {0}.
-
-        Args:
-            m: anything.
-            x: anything.
-
-        Raises:
-            OutOfDomain: always.
-        """
         raise self._no_tangents("left_tangent")
 
+    @override
     def right_tangent(self, x: Tensor, m: Tensor) -> NoReturn:
-        """Refuse: the Lie algebra is {0}.
-
-        Args:
-            x: anything.
-            m: anything.
-
-        Raises:
-            OutOfDomain: always.
-        """
         raise self._no_tangents("right_tangent")
 
+    @override
     def path(self, g: Int[Tensor, "*batch n"]) -> RestingPath:
         """Return the constant path, when g is the identity: there is no other path.
 
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            A callable of t, with `velocity` and `acceleration` zero.
-
         Raises:
-            NotInGroup: g is not an element.
             NotConnected: g is not the identity; the message names the first entry moved.
 
         >>> from mc_lib.groups import Permutation

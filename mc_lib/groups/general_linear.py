@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from typing_extensions import override
 
+from mc_lib.checks import first_fault
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.logarithm import has_real_logarithm, real_logarithm
 from mc_lib.groups.matrix_group import MatrixGroup, matrix_exponential
 from mc_lib.groups.nearest import Rows, best_matrix
 from mc_lib.groups.polar import PolarPath, is_invertible, polar_factors, polar_path
-from mc_lib.groups.refusal import first_fault
 from mc_lib.groups.sampling import flip_first_column, haar, require_condition, spread
 
 
@@ -32,24 +33,12 @@ class GeneralLinear(MatrixGroup):
 
     compact: ClassVar[bool] = False
 
+    @override
     def inverse(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-        """Return g⁻¹.
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            Shape (..., n, n).
-
-        Raises:
-            NotInGroup: g is singular to working precision.
-
-        >>> GeneralLinear(1).inverse(torch.tensor([[4.0]]))
-        tensor([[0.2500]])
-        """
         self.require(g)
         return torch.linalg.inv(g)
 
+    @override
     def sample(
         self,
         generator: torch.Generator,
@@ -59,25 +48,10 @@ class GeneralLinear(MatrixGroup):
         component: int | None = None,
         dtype: torch.dtype | None = None,
     ) -> Float[Tensor, "*batch n n"]:
-        """Return random invertible matrices of a chosen condition number.
+        """Return g = P diag(s) Qᵀ with P, Q uniform (Haar) orthogonal and exact condition number c.
 
-        g = P diag(s) Qᵀ with P, Q uniform (Haar) orthogonal and log s uniform, moved and
-        stretched so that max s = √c and min s = 1/√c. Its condition number is c exactly
-        (for n = 1, where every condition number is 1, |g| is log-uniform in that range).
-
-        Args:
-            generator: the source of randomness; the result lives on its device.
-            batch: leading shape.
-            condition: c ≥ 1.
-            component: +1 or -1 for the sign of det g; None leaves it to chance.
-            dtype: of the result; torch's default dtype if None.
-
-        Returns:
-            Shape (*batch, n, n).
-
-        Raises:
-            OutOfDomain: c outside [1, 1/(n ε)), ε the unit round-off of the dtype, or
-                component not in {+1, -1, None}.
+        log s is uniform, moved and stretched so that max s = √c and min s = 1/√c. For n = 1,
+        where every condition number is 1, |g| is log-uniform in that range.
 
         >>> g = GeneralLinear(3).sample(torch.Generator().manual_seed(0), condition=100.0)
         >>> round(float(torch.linalg.cond(g)), 6)
@@ -94,18 +68,9 @@ class GeneralLinear(MatrixGroup):
         s = torch.exp(0.5 * math.log(condition) * spread(u))
         return flip_first_column(p, component, [p, q]) * s.unsqueeze(-2) @ q.mT
 
+    @override
     def contains(self, g: Any) -> Bool[Tensor, "*batch"]:
         """Return whether g is invertible: σ_min > n ε σ_max, ε the unit round-off of its dtype.
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            Shape (...).
-
-        Raises:
-            ShapeMismatch: g is not n × n.
-            NotFinite: g holds NaN or infinity.
 
         >>> GeneralLinear(2).contains(torch.tensor([[1.0, 2.0], [2.0, 4.0]]))
         tensor(False)
@@ -113,64 +78,26 @@ class GeneralLinear(MatrixGroup):
         self._require_array(g, 2)
         return is_invertible(torch.linalg.svdvals(g))
 
+    @override
     def component(self, g: Float[Tensor, "*batch n n"]) -> Int[Tensor, "*batch"]:
-        """Return the sign of det g, which names the component of GL_n that holds g.
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            +1 or -1, shape (...).
-
-        Raises:
-            NotInGroup: g is singular to working precision.
-
-        >>> GeneralLinear(1).component(torch.tensor([[[2.0]], [[-2.0]]]))
-        tensor([ 1, -1])
-        """
+        """Return the sign of det g, +1 or -1."""
         self.require(g)
         return torch.linalg.slogdet(g).sign.to(torch.int64)
 
+    @override
     def right_inverse(
         self, x: Float[Tensor, "*#batch r n"], g: Float[Tensor, "*#batch n n"]
     ) -> Float[Tensor, "*batch r n"]:
-        """Return x g⁻¹, by an LU solve.
-
-        Args:
-            x: shape (..., r, n).
-            g: shape (..., n, n).
-
-        Returns:
-            Shape (..., r, n), batches broadcast.
-
-        Raises:
-            NotInGroup: a pivot of g vanishes to working precision.
-
-        >>> GeneralLinear(1).right_inverse(torch.tensor([[6.0]]), torch.tensor([[2.0]]))
-        tensor([[3.]])
-        """
+        """Return x g⁻¹, by an LU solve; g is singular where a pivot vanishes."""
         lu, pivots, _ = torch.linalg.lu_factor_ex(g)
         size = lu.diagonal(dim1=-2, dim2=-1).abs()
         if (size.amin(-1) <= self.n * torch.finfo(g.dtype).eps * size.amax(-1)).any():
             self.require(g)
         return torch.linalg.lu_solve(lu, pivots, x, left=False)
 
+    @override
     def exp(self, m: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-        """Return the matrix exponential of M; every n × n matrix is in the Lie algebra.
-
-        Args:
-            m: shape (..., n, n).
-
-        Returns:
-            Shape (..., n, n).
-
-        Raises:
-            McLibError: m is not a finite real n × n matrix.
-            OutOfDomain: the exponential overflows.
-
-        >>> GeneralLinear(1).exp(torch.tensor([[0.0]]))
-        tensor([[1.]])
-        """
+        """Return the matrix exponential of M; every n × n matrix is in the Lie algebra."""
         self._require_array(m, 2, "a Lie algebra element")
         g = matrix_exponential(m)
         overflow = ~torch.isfinite(g).all(-1).all(-1)
@@ -181,6 +108,7 @@ class GeneralLinear(MatrixGroup):
             )
         return g
 
+    @override
     def log(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
         """Return a real M with exp(M) = g, the principal logarithm where there is one.
 
@@ -188,17 +116,6 @@ class GeneralLinear(MatrixGroup):
         of times; det g > 0 is necessary and, for n ≥ 2, not sufficient (eq. 5 of the paper
         takes it for granted). What is returned is verified: ‖exp(M) − g‖ ≤ 1e-10 ‖g‖ in
         float64, 1e-4 ‖g‖ in float32.
-
-        Args:
-            g: shape (..., n, n); one matrix without a logarithm refuses the batch.
-
-        Returns:
-            Shape (..., n, n).
-
-        Raises:
-            NotInGroup: g is singular to working precision.
-            NoRealLogarithm: there is none; the message names the eigenvalues.
-            OutOfDomain: there is one, but g is too badly conditioned to reproduce.
 
         >>> GeneralLinear(2).log(-torch.eye(2))
         tensor([[ 0.0000, -3.1416],
@@ -247,22 +164,12 @@ class GeneralLinear(MatrixGroup):
         self.require(g)
         return polar_factors(g)
 
+    @override
     def path(self, g: Float[Tensor, "*batch n n"]) -> PolarPath:
         """Return P(t) = exp(t log Q) exp(t log S), g = QS: from I to g inside GL_n⁺.
 
         It exists for every g of positive determinant, with a real logarithm or without. In
         float64 ‖P(0) − I‖ ≤ 1e-12 √n and ‖P(1) − g‖ ≤ 1e-12 ‖g‖ up to condition number 1e8.
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            A callable of t, with `velocity` and `acceleration`: t of shape (T,) gives
-            (T, ..., n, n).
-
-        Raises:
-            NotInGroup: g is singular to working precision.
-            NotConnected: det g < 0; the message names the batch entry.
 
         >>> P = GeneralLinear(2).path(torch.diag(torch.tensor([4.0, 9.0])))
         >>> P(torch.tensor(0.5)).diagonal().round(decimals=4)
@@ -274,23 +181,17 @@ class GeneralLinear(MatrixGroup):
             self.require(g)
         return polar_path(u, s, wt)
 
+    @override
     def admit(self, g: Any) -> None:
-        """Refuse a wrong shape or dtype; `right_inverse` finds a singular g by its pivots.
-
-        Args:
-            g: the value.
-
-        Raises:
-            McLibError: g is not a finite real n × n matrix.
-
-        >>> GeneralLinear(2).admit(torch.eye(2))
-        """
+        """Refuse a wrong shape or dtype; `right_inverse` finds a singular g by its pivots."""
         self._require_array(g, 2)
 
+    @override
     def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Float[Tensor, "n n"]:
         """Return the invertible g that `best_matrix` finds by descent: a local minimum."""
         return best_matrix(u, w)
 
+    @override
     def _why_not(self, g: Tensor) -> str:
         s = torch.linalg.svdvals(g)
         return (

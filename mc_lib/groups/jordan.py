@@ -1,7 +1,7 @@
 """The real logarithm of a matrix with one negative eigenvalue, by pairing Jordan blocks."""
 
 import numpy as np
-import scipy.linalg
+import scipy  # its parts are loaded when they are used
 
 
 def paired_logarithm(a: np.ndarray, zero: float) -> np.ndarray | None:

@@ -13,16 +13,14 @@ from functools import partial
 from typing import NoReturn
 
 import numpy as np
-import scipy.linalg
+import scipy  # its parts are loaded when they are used
 import torch
 from jaxtyping import Bool, Float
-from scipy.linalg.lapack import dtrsen
 from torch import Tensor
 
-from mc_lib.checks import tolerance
+from mc_lib.checks import first_fault, tolerance
 from mc_lib.errors import NoRealLogarithm, OutOfDomain
 from mc_lib.groups.jordan import paired_logarithm
-from mc_lib.groups.refusal import first_fault
 
 # Round-off moves the eigenvalue of a Jordan block of size s by about ε^(1/s): eigenvalues
 # count as one, and as real, within the first of these relative distances that works.
@@ -144,7 +142,7 @@ def _paired(a: np.ndarray, nearness: float, zero: float) -> np.ndarray | None:
     logs, done = [], 0
     for label in range(1, labels.max() + 1):
         select = labels == label
-        t, q, *_, info = dtrsen(select, t, np.eye(len(t)), job=b"N")
+        t, q, *_, info = scipy.linalg.lapack.dtrsen(select, t, np.eye(len(t)), job=b"N")
         k = int(select.sum())
         log = paired_logarithm(t[:k, :k], zero) if info == 0 and k % 2 == 0 else None
         if log is None:

@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.groups.base import Group
 
@@ -31,10 +32,11 @@ class MatrixGroup(Group):
     """A group of n × n matrices, elements of shape (..., n, n): product and action are @."""
 
     @property
+    @override
     def element_shape(self) -> tuple[int, ...]:
-        """The shape (n, n) of one matrix."""
         return (self.n, self.n)
 
+    @override
     def identity(
         self,
         batch: tuple[int, ...] = (),
@@ -42,110 +44,35 @@ class MatrixGroup(Group):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Float[Tensor, "*batch n n"]:
-        """Return the identity matrix, repeated over `batch`.
-
-        Args:
-            batch: leading shape.
-            dtype: of the result; torch's default dtype if None.
-            device: of the result.
-
-        Returns:
-            Shape (*batch, n, n).
-
-        >>> from mc_lib import groups
-        >>> groups.GeneralLinear(1).identity((2,)).shape
-        torch.Size([2, 1, 1])
-        """
         return torch.eye(self.n, dtype=dtype, device=device).expand(*batch, self.n, self.n)
 
+    @override
     def compose(
         self, g: Float[Tensor, "*#batch n n"], h: Float[Tensor, "*#batch n n"]
     ) -> Float[Tensor, "*batch n n"]:
-        """Return the matrix product gh.
-
-        Args:
-            g: shape (..., n, n).
-            h: shape (..., n, n).
-
-        Returns:
-            Shape (..., n, n), batches broadcast.
-
-        Raises:
-            McLibError: g or h is not a finite real n × n matrix.
-
-        >>> from mc_lib import groups
-        >>> groups.GeneralLinear(1).compose(torch.tensor([[2.0]]), torch.tensor([[3.0]]))
-        tensor([[6.]])
-        """
         self._require_array(g, 2)
         self._require_array(h, 2)
         return g @ h
 
+    @override
     def matrix(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-        """Return g itself: an element is stored as its matrix.
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            Shape (..., n, n).
-
-        >>> from mc_lib import groups
-        >>> groups.GeneralLinear(1).matrix(torch.tensor([[2.0]]))
-        tensor([[2.]])
-        """
+        """Return g itself: an element is stored as its matrix."""
         return g
 
+    @override
     def left(
         self, g: Float[Tensor, "*#batch n n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
-        """Return g x.
-
-        Args:
-            g: shape (..., n, n).
-            x: shape (..., n, r).
-
-        Returns:
-            Shape (..., n, r), batches broadcast.
-
-        >>> from mc_lib import groups
-        >>> groups.GeneralLinear(1).left(torch.tensor([[2.0]]), torch.tensor([[3.0]]))
-        tensor([[6.]])
-        """
         return g @ x
 
+    @override
     def left_tangent(
         self, m: Float[Tensor, "*#batch n n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
-        """Return M x.
-
-        Args:
-            m: shape (..., n, n).
-            x: shape (..., n, r).
-
-        Returns:
-            Shape (..., n, r), batches broadcast.
-
-        >>> from mc_lib import groups
-        >>> groups.GeneralLinear(1).left_tangent(torch.tensor([[2.0]]), torch.tensor([[3.0]]))
-        tensor([[6.]])
-        """
         return m @ x
 
+    @override
     def right_tangent(
         self, x: Float[Tensor, "*#batch r n"], m: Float[Tensor, "*#batch n n"]
     ) -> Float[Tensor, "*batch r n"]:
-        """Return x M.
-
-        Args:
-            x: shape (..., r, n).
-            m: shape (..., n, n).
-
-        Returns:
-            Shape (..., r, n), batches broadcast.
-
-        >>> from mc_lib import groups
-        >>> groups.GeneralLinear(1).right_tangent(torch.tensor([[3.0]]), torch.tensor([[2.0]]))
-        tensor([[6.]])
-        """
         return x @ m

@@ -5,6 +5,7 @@ An element g makes of them (ρ_in(g) b, ρ_out(g)⁻ᵀ b_out), and the rows (a,
 """
 
 import numpy as np
+import scipy  # its parts are loaded when they are used
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -43,9 +44,8 @@ def best_assignment(profit: Float[Tensor, "n n"]) -> Int[Tensor, " n"]:
     >>> best_assignment(torch.tensor([[1.0, 5.0], [4.0, 9.0]]))
     tensor([0, 1])
     """
-    from scipy.optimize import linear_sum_assignment  # slow to import
-
-    _, columns = linear_sum_assignment(profit.double().numpy(force=True), maximize=True)
+    table = profit.double().numpy(force=True)
+    _, columns = scipy.optimize.linear_sum_assignment(table, maximize=True)
     return torch.as_tensor(columns, device=profit.device)
 
 
@@ -82,8 +82,6 @@ def best_matrix(u: Rows, w: Rows) -> Float[Tensor, "n n"]:
     >>> round(float(best_matrix((2 * one, one / 2), (one, one))), 6)
     2.0
     """
-    from scipy.optimize import minimize  # slow to import
-
     (a, a_out), (b, b_out) = [tuple(x.double().numpy(force=True) for x in rows) for rows in (u, w)]
     n = len(a)
 
@@ -102,7 +100,8 @@ def best_matrix(u: Rows, w: Rows) -> Float[Tensor, "n n"]:
     if np.linalg.cond(outgoing) < 1e12:
         starts.append(np.linalg.inv(outgoing).T)
     start = min((g.ravel() for g in starts), key=lambda g: cost(g)[0])
-    found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    options = {"maxiter": 200}
+    found = scipy.optimize.minimize(cost, start, jac=True, method="L-BFGS-B", options=options)
     best = found.x if found.fun < cost(start)[0] else start
     return torch.as_tensor(best.reshape(n, n)).to(u[0])
 

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from typing_extensions import override
 
-from mc_lib.checks import tolerance
+from mc_lib.checks import first_fault, tolerance
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.matrix_group import MatrixGroup, matrix_exponential
 from mc_lib.groups.nearest import Rows, best_rotation, inner_products
-from mc_lib.groups.refusal import first_fault
 from mc_lib.groups.rotation import (
     RotationPath,
     log_rotation,
@@ -37,25 +37,13 @@ class Orthogonal(MatrixGroup):
 
     compact: ClassVar[bool] = True
 
+    @override
     def inverse(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-        """Return g⁻¹ = gᵀ.
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            Shape (..., n, n).
-
-        Raises:
-            NotInGroup: g is not orthogonal.
-
-        >>> Orthogonal(2).inverse(torch.tensor([[0.0, -1.0], [1.0, 0.0]]))
-        tensor([[ 0.,  1.],
-                [-1.,  0.]])
-        """
+        """Return g⁻¹ = gᵀ."""
         self.require(g)
         return g.mT
 
+    @override
     def sample(
         self,
         generator: torch.Generator,
@@ -66,18 +54,6 @@ class Orthogonal(MatrixGroup):
     ) -> Float[Tensor, "*batch n n"]:
         """Return uniform (Haar) random orthogonal matrices.
 
-        Args:
-            generator: the source of randomness; the result lives on its device.
-            batch: leading shape.
-            component: +1 or -1 for det; None leaves it to chance.
-            dtype: of the result; torch's default dtype if None.
-
-        Returns:
-            Shape (*batch, n, n).
-
-        Raises:
-            OutOfDomain: component not in {+1, -1, None}.
-
         >>> Orthogonal(1).sample(torch.Generator(), component=-1)
         tensor([[-1.]])
         """
@@ -85,18 +61,9 @@ class Orthogonal(MatrixGroup):
         q = haar(torch.randn(*shape, generator=generator, dtype=dtype, device=generator.device))
         return flip_first_column(q, component, [q])
 
+    @override
     def contains(self, g: Any) -> Bool[Tensor, "*batch"]:
         """Return whether ‖gᵀg − I‖ ≤ tol ‖I‖, tol = 1e-10 (float64) or 1e-4 (float32).
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            Shape (...).
-
-        Raises:
-            ShapeMismatch: g is not n × n.
-            NotFinite: g holds NaN or infinity.
 
         >>> Orthogonal(1).contains(torch.tensor([[2.0]]))
         tensor(False)
@@ -104,96 +71,40 @@ class Orthogonal(MatrixGroup):
         self._require_array(g, 2)
         return orthogonality_defect(g) <= tolerance(g.dtype).equal
 
+    @override
     def component(self, g: Float[Tensor, "*batch n n"]) -> Int[Tensor, "*batch"]:
-        """Return det g = ±1, which names the component of O(n) that holds g.
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            +1 or -1, shape (...).
-
-        Raises:
-            NotInGroup: g is not orthogonal.
-
-        >>> Orthogonal(1).component(torch.tensor([[[1.0]], [[-1.0]]]))
-        tensor([ 1, -1])
-        """
+        """Return det g = ±1."""
         self.require(g)
         return torch.linalg.slogdet(g).sign.to(torch.int64)
 
+    @override
     def right_inverse(
         self, x: Float[Tensor, "*#batch r n"], g: Float[Tensor, "*#batch n n"]
     ) -> Float[Tensor, "*batch r n"]:
-        """Return x g⁻¹ = x gᵀ.
-
-        Args:
-            x: shape (..., r, n).
-            g: shape (..., n, n).
-
-        Returns:
-            Shape (..., r, n), batches broadcast.
-
-        >>> Orthogonal(1).right_inverse(torch.tensor([[6.0]]), torch.tensor([[-1.0]]))
-        tensor([[-6.]])
-        """
+        """Return x g⁻¹ = x gᵀ."""
         return x @ g.mT
 
+    @override
     def exp(self, m: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-        """Return the rotation exp(M), for skew-symmetric M.
-
-        Args:
-            m: shape (..., n, n).
-
-        Returns:
-            Shape (..., n, n).
-
-        Raises:
-            OutOfDomain: m is not skew-symmetric; the message names the worst entry.
-
-        >>> Orthogonal(2).exp(torch.zeros(2, 2))
-        tensor([[1., 0.],
-                [0., 1.]])
-        """
+        """Return the rotation exp(M), for skew-symmetric M; a refusal names the worst entry."""
         self._require_skew(m)
         return matrix_exponential((m - m.mT) / 2)
 
+    @override
     def log(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
         """Return a real skew-symmetric M with exp(M) = g: every rotation has one.
 
         Its angles lie in [−π, π]; accuracy as `log_rotation`.
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            Shape (..., n, n).
-
-        Raises:
-            NotInGroup: g is not orthogonal.
-            NotConnected: det g = −1.
-
-        >>> Orthogonal(1).log(torch.tensor([[1.0]]))
-        tensor([[0.]])
         """
         self._require_array(g, 2)
         return log_rotation(g)
 
+    @override
     def path(self, g: Float[Tensor, "*batch n n"]) -> RotationPath:
         """Return P(t) = exp(t log g), from I to g inside SO(n).
 
         In float64 ‖P(0) − I‖ and ‖P(1) − g‖ are at most 1e-12 √n for g orthogonal to
         round-off (1e-4 √n in float32).
-
-        Args:
-            g: shape (..., n, n).
-
-        Returns:
-            A callable of t, with `velocity` and `acceleration`.
-
-        Raises:
-            NotInGroup: g is not orthogonal.
-            NotConnected: det g = −1.
 
         >>> Orthogonal(2).path(-torch.eye(2))(torch.tensor(0.5)).round(decimals=4).abs()
         tensor([[0., 1.],
@@ -203,52 +114,26 @@ class Orthogonal(MatrixGroup):
         require_rotation(g)
         return RotationPath(rotation_frame(straighten(g)))
 
+    @override
     def left_tangent(
         self, m: Float[Tensor, "*#batch n n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
-        """Return M x, for skew-symmetric M.
-
-        Args:
-            m: shape (..., n, n).
-            x: shape (..., n, r).
-
-        Returns:
-            Shape (..., n, r), batches broadcast.
-
-        Raises:
-            OutOfDomain: m is not skew-symmetric.
-
-        >>> Orthogonal(1).left_tangent(torch.tensor([[0.0]]), torch.tensor([[3.0]]))
-        tensor([[0.]])
-        """
         self._require_skew(m)
         return m @ x
 
+    @override
     def right_tangent(
         self, x: Float[Tensor, "*#batch r n"], m: Float[Tensor, "*#batch n n"]
     ) -> Float[Tensor, "*batch r n"]:
-        """Return x M, for skew-symmetric M.
-
-        Args:
-            x: shape (..., r, n).
-            m: shape (..., n, n).
-
-        Returns:
-            Shape (..., r, n), batches broadcast.
-
-        Raises:
-            OutOfDomain: m is not skew-symmetric.
-
-        >>> Orthogonal(1).right_tangent(torch.tensor([[3.0]]), torch.tensor([[0.0]]))
-        tensor([[0.]])
-        """
         self._require_skew(m)
         return x @ m
 
+    @override
     def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Float[Tensor, "n n"]:
         """Return the g that maximises tr(gᵀC), C the `inner_products` of the rows: Procrustes."""
         return best_rotation(inner_products(u, w))
 
+    @override
     def _why_not(self, g: Tensor) -> str:
         return (
             f"‖gᵀg − I‖/‖I‖ = {float(orthogonality_defect(g)):.3g}, at most "

@@ -16,15 +16,25 @@ class GroupPath(ABC):
     """
 
     def __call__(self, t: Float[Tensor, "*times"]) -> Tensor:
-        """Return the group elements P(t)."""
+        """Return the group elements P(t).
+
+        Args:
+            t: shape (*times).
+
+        Returns:
+            Shape (*times, *batch, ...).
+
+        Raises:
+            McLibError: t is not a tensor of finite floating-point numbers.
+        """
         return self._derivative(t, 0)
 
     def velocity(self, t: Float[Tensor, "*times"]) -> Tensor:
-        """Return P'(t) = dP/dt."""
+        """Return P'(t) = dP/dt, shapes as for P(t)."""
         return self._derivative(t, 1)
 
     def acceleration(self, t: Float[Tensor, "*times"]) -> Tensor:
-        """Return P''(t) = d²P/dt²."""
+        """Return P''(t) = d²P/dt², shapes as for P(t)."""
         return self._derivative(t, 2)
 
     @abstractmethod

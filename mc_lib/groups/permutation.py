@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.groups.discrete import DiscreteGroup, index_entries, index_rows, lexicographic_rank
 from mc_lib.groups.nearest import Rows, best_assignment, inner_products
@@ -24,10 +25,12 @@ class Permutation(DiscreteGroup):
     """
 
     @property
+    @override
     def largest(self) -> int:
         """20: 20! < 2⁶³ < 21!."""
         return 20
 
+    @override
     def identity(
         self,
         batch: tuple[int, ...] = (),
@@ -35,35 +38,14 @@ class Permutation(DiscreteGroup):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Int[Tensor, "*batch n"]:
-        """Return (0, 1, ..., n − 1), repeated over `batch`.
-
-        Args:
-            batch: leading shape.
-            dtype: of the weights it is to act on; index vectors are int64 whatever it is.
-            device: of the result.
-
-        Returns:
-            Shape (*batch, n).
-
-        >>> Permutation(3).identity()
-        tensor([0, 1, 2])
-        """
+        """Return (0, 1, ..., n − 1), repeated over `batch`."""
         return torch.arange(self.n, device=device).expand(*batch, self.n)
 
+    @override
     def compose(
         self, g: Int[Tensor, "*#batch n"], h: Int[Tensor, "*#batch n"]
     ) -> Int[Tensor, "*batch n"]:
         """Return gh = h[g]: (GHx)_i = (Hx)_{g(i)} = x_{h(g(i))}.
-
-        Args:
-            g: shape (..., n).
-            h: shape (..., n).
-
-        Returns:
-            Shape (..., n), batches broadcast.
-
-        Raises:
-            NotInGroup: g or h is not an element.
 
         >>> Permutation(3).compose(torch.tensor([1, 0, 2]), torch.tensor([2, 0, 1]))
         tensor([0, 2, 1])
@@ -72,17 +54,9 @@ class Permutation(DiscreteGroup):
         self.require(h)
         return index_entries(h, g)
 
+    @override
     def inverse(self, g: Int[Tensor, "*batch n"]) -> Int[Tensor, "*batch n"]:
         """Return g⁻¹, the order that sorts g.
-
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            Shape (..., n).
-
-        Raises:
-            NotInGroup: g is not a permutation.
 
         >>> Permutation(3).inverse(torch.tensor([2, 0, 1]))
         tensor([1, 2, 0])
@@ -90,6 +64,7 @@ class Permutation(DiscreteGroup):
         self.require(g)
         return g.argsort(dim=-1)
 
+    @override
     def sample(
         self,
         generator: torch.Generator,
@@ -97,36 +72,14 @@ class Permutation(DiscreteGroup):
         *,
         dtype: torch.dtype | None = None,
     ) -> Int[Tensor, "*batch n"]:
-        """Return uniform random permutations: the order of n random numbers.
-
-        Args:
-            generator: the source of randomness; the result lives on its device.
-            batch: leading shape.
-            dtype: of the weights it is to act on; index vectors are int64 whatever it is.
-
-        Returns:
-            Shape (*batch, n).
-
-        >>> Permutation(1).sample(torch.Generator(), (2,))
-        tensor([[0],
-                [0]])
-        """
+        """Return uniform random permutations: the order of n random numbers."""
         shape = (*batch, self.n)
         keys = torch.rand(shape, generator=generator, dtype=torch.float64, device=generator.device)
         return keys.argsort(dim=-1)
 
+    @override
     def contains(self, g: Any) -> Bool[Tensor, "*batch"]:
         """Return whether each of 0, ..., n − 1 occurs once.
-
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            Shape (...).
-
-        Raises:
-            DtypeMismatch: g is not an int64 tensor.
-            ShapeMismatch: g is not a vector of n indices.
 
         >>> Permutation(2).contains(torch.tensor([[1, 0], [1, 1]]))
         tensor([ True, False])
@@ -153,17 +106,11 @@ class Permutation(DiscreteGroup):
         inversions = (g.unsqueeze(-2) < g.unsqueeze(-1)).triu(1).sum((-2, -1))
         return 1 - 2 * (inversions % 2)
 
+    @override
     def matrix(
         self, g: Int[Tensor, "*batch n"], *, dtype: torch.dtype | None = None
     ) -> Float[Tensor, "*batch n n"]:
         """Return P with P_{i, g(i)} = 1, zero elsewhere.
-
-        Args:
-            g: shape (..., n).
-            dtype: of the result; torch's default dtype if None.
-
-        Returns:
-            Shape (..., n, n).
 
         >>> Permutation(2).matrix(torch.tensor([1, 0]))
         tensor([[0., 1.],
@@ -171,25 +118,30 @@ class Permutation(DiscreteGroup):
         """
         return torch.eye(self.n, dtype=dtype, device=g.device)[g]
 
+    @override
     def left(
         self, g: Int[Tensor, "*#batch n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         """Return Px: row i is row g(i) of x."""
         return index_rows(x, g)
 
+    @override
     def right_inverse(
         self, x: Float[Tensor, "*#batch r n"], g: Int[Tensor, "*#batch n"]
     ) -> Float[Tensor, "*batch r n"]:
         """Return xP⁻¹ = xPᵀ: column i is column g(i) of x."""
         return index_rows(x.mT, g).mT
 
+    @override
     def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Int[Tensor, " n"]:
         """Return the p that maximises Σ_i C_{i, p(i)}, C the `inner_products` of the rows."""
         return best_assignment(inner_products(u, w))
 
+    @override
     def _rank(self, g: Tensor) -> Tensor:
         return lexicographic_rank(g)
 
+    @override
     def _why_not(self, g: Tensor) -> str:
         seen = sorted(g.tolist())
         wrong = [i for i in seen if not 0 <= i < self.n or seen.count(i) > 1]

@@ -6,11 +6,11 @@ from math import comb
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from typing_extensions import override
 
-from mc_lib.checks import tolerance
-from mc_lib.errors import NotConnected, OutOfDomain
+from mc_lib.checks import first_fault
+from mc_lib.errors import NotConnected
 from mc_lib.groups.path import GroupPath, spread_times
-from mc_lib.groups.refusal import first_fault
 from mc_lib.groups.rotation import RotationFrame, rotation_frame
 
 
@@ -28,6 +28,7 @@ class PolarPath(GroupPath):
     log_stretch: Float[Tensor, "*batch n"]  # log σ
     axes: Float[Tensor, "*batch n n"]  # W
 
+    @override
     def _derivative(self, t: Tensor, order: int) -> Tensor:
         times = spread_times(t, self.log_stretch)
         stretched = self.middle * torch.exp(times * self.log_stretch).unsqueeze(-2)
@@ -109,39 +110,3 @@ def polar_path(
         )
     frame = rotation_frame(q)
     return PolarPath(frame, frame.basis.mT @ wt.mT, s.log(), wt.mT)
-
-
-def log_positive(s: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-    """Return the symmetric logarithm of a symmetric positive definite matrix.
-
-    log S = W diag(log λ) Wᵀ for S = W diag(λ) Wᵀ: the only symmetric one. In float64
-    exp(log S) = S to 1e-12 ‖S‖ for condition numbers up to 1e8.
-
-    Args:
-        s: shape (..., n, n).
-
-    Returns:
-        Shape (..., n, n).
-
-    Raises:
-        OutOfDomain: s is not symmetric, or has an eigenvalue that is not positive.
-
-    >>> log_positive(torch.tensor([[1.0]]))
-    tensor([[0.]])
-    """
-    skew = torch.linalg.matrix_norm(s - s.mT)
-    lopsided = skew > tolerance(s.dtype).equal * torch.linalg.matrix_norm(s)
-    if lopsided.any():
-        where, at = first_fault(lopsided)
-        raise OutOfDomain(f"not symmetric{at}: ‖S − Sᵀ‖ = {float(skew[where]):.3g}")
-    values, axes = torch.linalg.eigh((s + s.mT) / 2)
-    least = s.shape[-1] * torch.finfo(s.dtype).eps * values[..., -1]
-    flat = ~(values[..., 0] > least.clamp_min(0))
-    if flat.any():
-        where, at = first_fault(flat)
-        raise OutOfDomain(
-            f"not positive definite{at}: smallest eigenvalue {float(values[where][0]):.3g} "
-            f"against the largest {float(values[where][-1]):.3g}"
-        )
-    m = axes * values.log().unsqueeze(-2) @ axes.mT
-    return (m + m.mT) / 2

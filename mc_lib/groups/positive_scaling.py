@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from typing_extensions import override
 
+from mc_lib.checks import first_fault
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.base import Group
 from mc_lib.groups.nearest import Rows, best_factors
 from mc_lib.groups.path import GroupPath, spread_times
-from mc_lib.groups.refusal import first_fault
 from mc_lib.groups.sampling import require_condition, spread
 
 
@@ -22,6 +23,7 @@ class ScalingPath(GroupPath):
 
     rate: Float[Tensor, "*batch n"]  # log g
 
+    @override
     def _derivative(self, t: Tensor, order: int) -> Tensor:
         return self.rate**order * torch.exp(spread_times(t, self.rate) * self.rate)
 
@@ -42,6 +44,7 @@ class PositiveScaling(Group):
 
     compact: ClassVar[bool] = False
 
+    @override
     def identity(
         self,
         batch: tuple[int, ...] = (),
@@ -52,44 +55,18 @@ class PositiveScaling(Group):
         """Return the vector of ones, repeated over `batch`."""
         return torch.ones(*batch, self.n, dtype=dtype, device=device)
 
+    @override
     def compose(
         self, g: Float[Tensor, "*#batch n"], h: Float[Tensor, "*#batch n"]
     ) -> Float[Tensor, "*batch n"]:
-        """Return the entrywise product gh.
-
-        Args:
-            g: shape (..., n).
-            h: shape (..., n).
-
-        Returns:
-            Shape (..., n), batches broadcast.
-
-        Raises:
-            McLibError: g or h is not a finite vector of n numbers.
-            OutOfDomain: a product leaves the range of the dtype.
-
-        >>> PositiveScaling(1).compose(torch.tensor([2.0]), torch.tensor([3.0]))
-        tensor([6.])
-        """
+        """Return the entrywise product gh."""
         self._require_array(g, 1)
         self._require_array(h, 1)
         return self._closed(g * h)
 
+    @override
     def inverse(self, g: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
-        """Return 1/g, entry by entry.
-
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            Shape (..., n).
-
-        Raises:
-            NotInGroup: an entry of g is not positive.
-
-        >>> PositiveScaling(1).inverse(torch.tensor([4.0]))
-        tensor([0.2500])
-        """
+        """Return 1/g, entry by entry."""
         self.require(g)
         return 1 / g
 
@@ -113,6 +90,7 @@ class PositiveScaling(Group):
         self.require(g)
         return self._closed(g**k)
 
+    @override
     def sample(
         self,
         generator: torch.Generator,
@@ -126,18 +104,6 @@ class PositiveScaling(Group):
         log g is uniform, moved and stretched to touch both ends; for n = 1 it is uniform
         between them.
 
-        Args:
-            generator: the source of randomness; the result lives on its device.
-            batch: leading shape.
-            condition: c ≥ 1.
-            dtype: of the result; torch's default dtype if None.
-
-        Returns:
-            Shape (*batch, n).
-
-        Raises:
-            OutOfDomain: c outside [1, 1/(n ε)), ε the unit round-off of the dtype.
-
         >>> g = PositiveScaling(5).sample(torch.Generator().manual_seed(0), condition=100.0)
         >>> round(float(g.max()), 6), round(float(g.min()), 6)
         (10.0, 0.1)
@@ -147,18 +113,9 @@ class PositiveScaling(Group):
         u = torch.rand(*batch, self.n, generator=generator, dtype=dtype, device=generator.device)
         return torch.exp(0.5 * math.log(condition) * spread(u))
 
+    @override
     def contains(self, g: Any) -> Bool[Tensor, "*batch"]:
         """Return whether every entry is positive, so far from 0 and ∞ that 1/g is finite.
-
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            Shape (...).
-
-        Raises:
-            ShapeMismatch: g is not a vector of n factors.
-            NotFinite: g holds NaN or infinity.
 
         >>> PositiveScaling(2).contains(torch.tensor([[1.0, 2.0], [1.0, 0.0]]))
         tensor([ True, False])
@@ -167,110 +124,73 @@ class PositiveScaling(Group):
         tiny = torch.finfo(g.dtype).tiny
         return ((g >= tiny) & (g <= 1 / tiny)).all(-1)
 
+    @override
     def component(self, g: Float[Tensor, "*batch n"]) -> Int[Tensor, "*batch"]:
-        """Return +1 for every element: the group is connected.
-
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            Ones, shape (...).
-
-        Raises:
-            NotInGroup: an entry of g is not positive.
-
-        >>> PositiveScaling(2).component(torch.tensor([2.0, 3.0]))
-        tensor(1)
-        """
+        """Return +1 for every element: the group is connected."""
         self.require(g)
         return torch.ones(g.shape[:-1], dtype=torch.int64, device=g.device)
 
+    @override
     def matrix(self, g: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n"]:
         """Return diag(g)."""
         return torch.diag_embed(g)
 
+    @override
     def left(
         self, g: Float[Tensor, "*#batch n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         """Return diag(g) x: row i of x is multiplied by g_i."""
         return g.unsqueeze(-1) * x
 
+    @override
     def right_inverse(
         self, x: Float[Tensor, "*#batch r n"], g: Float[Tensor, "*#batch n"]
     ) -> Float[Tensor, "*batch r n"]:
         """Return x diag(g)⁻¹: column i of x is divided by g_i."""
         return x / g.unsqueeze(-2)
 
+    @override
     def exp(self, m: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
-        """Return exp(m), entry by entry.
-
-        Args:
-            m: any vectors, shape (..., n).
-
-        Returns:
-            Shape (..., n).
-
-        Raises:
-            OutOfDomain: an entry leaves the range of the dtype.
-
-        >>> PositiveScaling(1).exp(torch.tensor([0.0]))
-        tensor([1.])
-        """
+        """Return exp(m), entry by entry, for any vector m."""
         self._require_array(m, 1, "a Lie algebra element")
         return self._closed(torch.exp(m))
 
+    @override
     def log(self, g: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
-        """Return log g, entry by entry: it always exists.
-
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            Shape (..., n).
-
-        Raises:
-            NotInGroup: an entry of g is not positive.
-
-        >>> PositiveScaling(1).log(torch.tensor([1.0]))
-        tensor([0.])
-        """
+        """Return log g, entry by entry: it always exists."""
         self.require(g)
         return g.log()
 
+    @override
     def path(self, g: Float[Tensor, "*batch n"]) -> ScalingPath:
         """Return P(t) = gᵗ, from 1 to g; P(0) = 1 exactly, P(1) = g to 4 ε (1 + |log g|).
-
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            A callable of t, with `velocity` and `acceleration`.
-
-        Raises:
-            NotInGroup: an entry of g is not positive.
 
         >>> PositiveScaling(1).path(torch.tensor([9.0]))(torch.tensor(0.5)).round(decimals=4)
         tensor([3.])
         """
         return ScalingPath(self.log(g))
 
+    @override
     def left_tangent(
         self, m: Float[Tensor, "*#batch n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         """Return diag(m) x."""
         return m.unsqueeze(-1) * x
 
+    @override
     def right_tangent(
         self, x: Float[Tensor, "*#batch r n"], m: Float[Tensor, "*#batch n"]
     ) -> Float[Tensor, "*batch r n"]:
         """Return x diag(m)."""
         return x * m.unsqueeze(-2)
 
+    @override
     def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Float[Tensor, " n"]:
         """Return the best factor of each neuron, in closed form (`best_factors`)."""
         (a, a_out), (b, b_out) = u, w
-        pairs = ((a, b), (b, b), (a_out, b_out), (b_out, b_out))
-        return best_factors(*((x * y).sum(1) for x, y in pairs), degree)[0]
+        alpha, beta = (a * b).sum(1), (b * b).sum(1)
+        gamma, delta = (a_out * b_out).sum(1), (b_out * b_out).sum(1)
+        return best_factors(alpha, beta, gamma, delta, degree)[0]
 
     def _closed(self, g: Tensor) -> Tensor:
         """Refuse a result that left the range of the dtype."""
@@ -284,6 +204,7 @@ class PositiveScaling(Group):
             )
         return g
 
+    @override
     def _why_not(self, g: Tensor) -> str:
         i = int(
             ((g < torch.finfo(g.dtype).tiny) | (g > 1 / torch.finfo(g.dtype).tiny)).int().argmax()

@@ -17,6 +17,9 @@ Elements = tuple[Element, ...]
 class ProductGroup:
     """G_1 × ⋯ × G_{l-1}; an element is a tuple (g_1, ..., g_{l-1}).
 
+    The methods are those of `Group`, entry by entry: they take and return one entry for each
+    factor, and refuse what has too many or too few (ShapeMismatch).
+
     Args:
         factors: the groups G_i, in the order of the hidden layers.
 
@@ -56,73 +59,22 @@ class ProductGroup:
     def identity(
         self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
     ) -> Elements:
-        """Return the identity (e, ..., e).
-
-        Args:
-            dtype: of the result; torch's default dtype if None.
-            device: of the result.
-
-        Returns:
-            One entry for each factor.
-
-        >>> ProductGroup(()).identity()
-        ()
-        """
+        """Return the identity (e, ..., e)."""
         options: dict[str, Any] = {"dtype": dtype, "device": device}
         return tuple(group.identity(**options) for group in self.factors)
 
     def compose(self, g: Sequence[Element], h: Sequence[Element]) -> Elements:
-        """Return gh = (g_1 h_1, ..., g_{l-1} h_{l-1}).
-
-        Args:
-            g: an element.
-            h: an element.
-
-        Returns:
-            One entry for each factor.
-
-        Raises:
-            ShapeMismatch: as `entries`.
-
-        >>> ProductGroup(()).compose((), ())
-        ()
-        """
+        """Return gh = (g_1 h_1, ..., g_{l-1} h_{l-1})."""
         triples = zip(self.factors, self.entries(g), self.entries(h), strict=True)
         return tuple(group.compose(a, b) for group, a, b in triples)
 
     def inverse(self, g: Sequence[Element]) -> Elements:
-        """Return g⁻¹ = (g_1⁻¹, ..., g_{l-1}⁻¹).
-
-        Args:
-            g: an element.
-
-        Returns:
-            One entry for each factor.
-
-        Raises:
-            ShapeMismatch: as `entries`.
-
-        >>> ProductGroup(()).inverse(())
-        ()
-        """
+        """Return g⁻¹ = (g_1⁻¹, ..., g_{l-1}⁻¹)."""
         pairs = zip(self.factors, self.entries(g), strict=True)
         return tuple(group.inverse(a) for group, a in pairs)
 
     def exp(self, m: Sequence[Tensor]) -> Elements:
-        """Return exp(M) = (exp M_1, ..., exp M_{l-1}).
-
-        Args:
-            m: a Lie algebra element, one entry for each factor.
-
-        Returns:
-            One entry for each factor.
-
-        Raises:
-            ShapeMismatch: as `entries`.
-
-        >>> ProductGroup(()).exp(())
-        ()
-        """
+        """Return exp(M) = (exp M_1, ..., exp M_{l-1})."""
         return tuple(group.exp(a) for group, a in zip(self.factors, self.entries(m), strict=True))
 
     def sample(
@@ -133,20 +85,7 @@ class ProductGroup:
         condition: float = 10.0,
         dtype: torch.dtype | None = None,
     ) -> Elements:
-        """Return random elements.
-
-        Args:
-            generator: the source of randomness.
-            batch: leading shape.
-            condition: condition number of the entries whose group is not compact.
-            dtype: of the result; torch's default dtype if None.
-
-        Returns:
-            One entry for each factor.
-
-        >>> ProductGroup(()).sample(torch.Generator())
-        ()
-        """
+        """Return random elements; `condition` is for the entries whose group is not compact."""
 
         def options(group: Group) -> dict[str, Any]:
             return {} if group.compact else {"condition": condition}

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
+import scipy  # its parts are loaded when they are used
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
-from mc_lib.checks import tolerance
+from mc_lib.checks import first_fault, tolerance
 from mc_lib.errors import NotConnected, NotInGroup
 from mc_lib.groups.path import GroupPath, spread_times
-from mc_lib.groups.refusal import first_fault
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,7 @@ class RotationPath(GroupPath):
 
     frame: RotationFrame
 
+    @override
     def _derivative(self, t: Tensor, order: int) -> Tensor:
         v = self.frame.basis
         return v @ self.frame.turn(spread_times(t, self.frame.angles), v.mT, order)

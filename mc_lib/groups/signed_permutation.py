@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.groups.discrete import DiscreteGroup, index_entries, index_rows, lexicographic_rank
 from mc_lib.groups.nearest import Rows, best_assignment, inner_products
@@ -25,10 +26,12 @@ class SignedPermutation(DiscreteGroup):
     """
 
     @property
+    @override
     def largest(self) -> int:
         """16: 2¹⁶ 16! < 2⁶³ < 2¹⁷ 17!."""
         return 16
 
+    @override
     def identity(
         self,
         batch: tuple[int, ...] = (),
@@ -36,35 +39,14 @@ class SignedPermutation(DiscreteGroup):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Int[Tensor, "*batch n"]:
-        """Return (1, 2, ..., n), repeated over `batch`.
-
-        Args:
-            batch: leading shape.
-            dtype: of the weights it is to act on; window vectors are int64 whatever it is.
-            device: of the result.
-
-        Returns:
-            Shape (*batch, n).
-
-        >>> SignedPermutation(3).identity()
-        tensor([1, 2, 3])
-        """
+        """Return (1, 2, ..., n), repeated over `batch`."""
         return torch.arange(1, self.n + 1, device=device).expand(*batch, self.n)
 
+    @override
     def compose(
         self, g: Int[Tensor, "*#batch n"], h: Int[Tensor, "*#batch n"]
     ) -> Int[Tensor, "*batch n"]:
         """Return gh: (GHx)_i = sign(g_i) (Hx)_{|g_i|}, so entry i is sign(g_i) h_{|g_i|}.
-
-        Args:
-            g: shape (..., n).
-            h: shape (..., n).
-
-        Returns:
-            Shape (..., n), batches broadcast.
-
-        Raises:
-            NotInGroup: g or h is not an element.
 
         >>> SignedPermutation(2).compose(torch.tensor([-2, 1]), torch.tensor([-2, 1]))
         tensor([-1, -2])
@@ -73,17 +55,9 @@ class SignedPermutation(DiscreteGroup):
         self.require(h)
         return g.sign() * index_entries(h, g.abs() - 1)
 
+    @override
     def inverse(self, g: Int[Tensor, "*batch n"]) -> Int[Tensor, "*batch n"]:
         """Return g⁻¹: where g_i = ±j, entry j is ±i.
-
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            Shape (..., n).
-
-        Raises:
-            NotInGroup: g is not a signed permutation.
 
         >>> SignedPermutation(2).inverse(torch.tensor([-2, 1]))
         tensor([ 2, -1])
@@ -92,6 +66,7 @@ class SignedPermutation(DiscreteGroup):
         order = g.abs().argsort(dim=-1)
         return g.sign().gather(-1, order) * (order + 1)
 
+    @override
     def sample(
         self,
         generator: torch.Generator,
@@ -99,19 +74,6 @@ class SignedPermutation(DiscreteGroup):
         *,
         dtype: torch.dtype | None = None,
     ) -> Int[Tensor, "*batch n"]:
-        """Return uniform random signed permutations.
-
-        Args:
-            generator: the source of randomness; the result lives on its device.
-            batch: leading shape.
-            dtype: of the weights it is to act on; window vectors are int64 whatever it is.
-
-        Returns:
-            Shape (*batch, n).
-
-        >>> int(SignedPermutation(1).sample(torch.Generator()).abs())
-        1
-        """
         keys, signs = (
             torch.rand(
                 *batch, self.n, generator=generator, dtype=torch.float64, device=generator.device
@@ -120,18 +82,9 @@ class SignedPermutation(DiscreteGroup):
         )
         return (keys.argsort(dim=-1) + 1) * torch.where(signs < 0.5, -1, 1)
 
+    @override
     def contains(self, g: Any) -> Bool[Tensor, "*batch"]:
         """Return whether each of 1, ..., n occurs once, up to sign.
-
-        Args:
-            g: shape (..., n).
-
-        Returns:
-            Shape (...).
-
-        Raises:
-            DtypeMismatch: g is not an int64 tensor.
-            ShapeMismatch: g is not a vector of n indices.
 
         >>> SignedPermutation(2).contains(torch.tensor([[-2, 1], [-1, 1]]))
         tensor([ True, False])
@@ -140,17 +93,11 @@ class SignedPermutation(DiscreteGroup):
         sizes = g.abs().sort(dim=-1).values
         return (sizes == torch.arange(1, self.n + 1, device=g.device)).all(-1)
 
+    @override
     def matrix(
         self, g: Int[Tensor, "*batch n"], *, dtype: torch.dtype | None = None
     ) -> Float[Tensor, "*batch n n"]:
         """Return S with S_{i, |g_i|} = sign(g_i), zero elsewhere.
-
-        Args:
-            g: shape (..., n).
-            dtype: of the result; torch's default dtype if None.
-
-        Returns:
-            Shape (..., n, n).
 
         >>> SignedPermutation(2).matrix(torch.tensor([-2, 1]))
         tensor([[ 0., -1.],
@@ -159,18 +106,21 @@ class SignedPermutation(DiscreteGroup):
         rows = torch.eye(self.n, dtype=dtype, device=g.device)[g.abs() - 1]
         return torch.where(g.unsqueeze(-1) < 0, 0 - rows, rows)
 
+    @override
     def left(
         self, g: Int[Tensor, "*#batch n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         """Return Sx: row i is sign(g_i) times row |g_i| of x."""
         return index_rows(x, g.abs() - 1) * g.sign().unsqueeze(-1)
 
+    @override
     def right_inverse(
         self, x: Float[Tensor, "*#batch r n"], g: Int[Tensor, "*#batch n"]
     ) -> Float[Tensor, "*batch r n"]:
         """Return xS⁻¹ = xSᵀ: column i is sign(g_i) times column |g_i| of x."""
         return self.left(g, x.mT).mT
 
+    @override
     def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Int[Tensor, " n"]:
         """Return the s that maximises Σ_i sign(s_i) C_{i, |s_i|}, C as for `Permutation`.
 
@@ -186,10 +136,12 @@ class SignedPermutation(DiscreteGroup):
         kept = gain.gather(1, p[:, None])[:, 0] >= 0
         return torch.where(kept, p + 1, -p - 1)
 
+    @override
     def _rank(self, g: Tensor) -> Tensor:
         bits = 2 ** torch.arange(self.n, device=g.device)
         return lexicographic_rank(g.abs()) * 2**self.n + ((g < 0) * bits).sum(-1)
 
+    @override
     def _why_not(self, g: Tensor) -> str:
         seen = sorted(g.abs().tolist())
         wrong = [i for i in seen if not 1 <= i <= self.n or seen.count(i) > 1]

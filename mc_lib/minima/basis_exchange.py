@@ -23,7 +23,7 @@ Every step moves one row on a straight line while a basis stands still. ∎
 For h = k it fails in general: the sign of det σ(VX) cuts F in two.
 """
 
-import scipy.linalg
+import scipy  # its parts are loaded when they are used
 import torch
 from jaxtyping import Float
 from torch import Tensor

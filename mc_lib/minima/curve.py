@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mc_lib.curves import Curve
 from mc_lib.curves.derivative import rate
-from mc_lib.networks import Network, Weights
+from mc_lib.networks import MatrixNetwork, Weights
 
 POINTS = 1001
 """The number of equally spaced times at which `residual` is measured."""
@@ -36,7 +36,7 @@ class MinimumCurve(Curve):
         w1: γ(1), an unbatched point of L⁻¹(0).
     """
 
-    net: Network
+    net: MatrixNetwork
     w0: Weights
     w1: Weights
 

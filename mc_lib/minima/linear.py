@@ -16,11 +16,13 @@ from torch import Tensor
 from mc_lib.checks import broadcast_shapes
 from mc_lib.errors import OutOfDomain, RankDeficient
 from mc_lib.groups.general_linear import GeneralLinear
+from mc_lib.minima import verbs
 from mc_lib.minima.fibre import in_random_position, random_in_fibre
-from mc_lib.minima.zero_loss import attainable_map, require_minimum
+from mc_lib.minima.zero_loss import attainable_map, require_drawn, require_minimum
 from mc_lib.networks import DeepLinear, Weights, partial_products
 
 
+@verbs.count_components.register(DeepLinear)
 def count_components(net: DeepLinear) -> int:
     """Return the number of connected components of L⁻¹(0).
 
@@ -62,6 +64,7 @@ def signed_layers(net: DeepLinear) -> tuple[int, ...]:
     return tuple(i for i, h in enumerate(net.widths, start=1) if h == net.X.shape[0])
 
 
+@verbs.component.register(DeepLinear)
 def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
     """Return the name of the component of L⁻¹(0) that holds w.
 
@@ -97,6 +100,7 @@ def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
     return torch.stack([s.expand(batch) for s in signs], dim=-1).to(torch.int64)
 
 
+@verbs.sample.register(DeepLinear)
 def sample(
     net: DeepLinear,
     generator: torch.Generator,
@@ -147,7 +151,7 @@ def sample(
             after = in_random_position(square, h, generator)
         weights.append(random_in_fibre(product, after, generator))
         product = weights[-1] @ product
-    return tuple(weights)
+    return require_drawn(net, tuple(weights), condition=condition, signs=signs)
 
 
 def target_map(net: DeepLinear) -> Float[Tensor, "m n"]:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mc_lib.errors import NotConnected, RankDeficient
+from mc_lib.minima import verbs
 from mc_lib.minima.curve import MinimumCurve
 from mc_lib.minima.fibre import nearest_in_fibre
 from mc_lib.minima.frame_path import FramePath, frame_path
@@ -55,6 +56,7 @@ class LinearCurve(MinimumCurve):
         return (*weights, nearest_in_fibre(z[-1], before, last))
 
 
+@verbs.connect.register(DeepLinear)
 def connect(net: DeepLinear, w0: Weights, w1: Weights) -> LinearCurve:
     """Return a path of zero loss from w0 to w1, or refuse with the layers that forbid it.
 

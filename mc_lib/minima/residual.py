@@ -14,12 +14,13 @@ from torch import Tensor
 from mc_lib.checks import broadcast_shapes
 from mc_lib.errors import OutOfDomain, RankDeficient
 from mc_lib.groups.general_linear import GeneralLinear
-from mc_lib.minima import linear
+from mc_lib.minima import linear, verbs
 from mc_lib.minima.fibre import in_random_position, random_in_fibre
-from mc_lib.minima.zero_loss import attainable_map, require_minimum
+from mc_lib.minima.zero_loss import attainable_map, require_drawn, require_minimum
 from mc_lib.networks import DeepLinear, ResidualLinear, Weights
 
 
+@verbs.count_components.register(ResidualLinear)
 def count_components(net: ResidualLinear) -> int:
     """Return the number of connected components of L⁻¹(0), n inputs, h hidden neurons.
 
@@ -49,6 +50,7 @@ def count_components(net: ResidualLinear) -> int:
     return 3 if is_scalar(net) else 2
 
 
+@verbs.component.register(ResidualLinear)
 def component(net: ResidualLinear, w: Weights) -> Int[Tensor, "*batch b"]:
     """Return the name of the component of L⁻¹(0) that holds w.
 
@@ -86,6 +88,7 @@ def component(net: ResidualLinear, w: Weights) -> Int[Tensor, "*batch b"]:
     return torch.stack([s.expand(batch), z.expand(batch)], dim=-1).to(torch.int64)
 
 
+@verbs.sample.register(ResidualLinear)
 def sample(
     net: ResidualLinear,
     generator: torch.Generator,
@@ -139,7 +142,8 @@ def sample(
     eye = torch.eye(short, dtype=m.dtype, device=m.device)
     first_two = placed(net, a, random_in_fibre(a, m - net.epsilon * eye, generator))
     m = net.block(first_two)
-    return (*first_two, GeneralLinear(m.shape[-1]).right_inverse(target, m))
+    w = (*first_two, GeneralLinear(m.shape[-1]).right_inverse(target, m))
+    return require_drawn(net, w, condition=condition, signs=signs)
 
 
 def labels(net: ResidualLinear) -> list[tuple[int, int]]:

@@ -30,7 +30,7 @@ from mc_lib.curves import Concatenation, Curve, Line
 from mc_lib.curves.derivative import rate
 from mc_lib.errors import NotConnected
 from mc_lib.groups.general_linear import GeneralLinear
-from mc_lib.minima import linear_path
+from mc_lib.minima import linear_path, verbs
 from mc_lib.minima.curve import MinimumCurve
 from mc_lib.minima.fibre import nearest_in_fibre
 from mc_lib.minima.frame_path import FramePath, frame_path
@@ -103,6 +103,7 @@ class ResidualCurve(MinimumCurve):
         return (*first_two, group.right_inverse(lerp(start, end, t), self.net.block(first_two)))
 
 
+@verbs.connect.register(ResidualLinear)
 def connect(
     net: ResidualLinear, w0: Weights, w1: Weights
 ) -> ResidualCurve | linear_path.LinearCurve:

@@ -9,16 +9,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mc_lib.checks import broadcast_shapes, tolerance
+from mc_lib.checks import broadcast_shapes, first_fault, tolerance
 from mc_lib.errors import OutOfDomain, RankDeficient
-from mc_lib.groups.refusal import first_fault
+from mc_lib.minima import verbs
 from mc_lib.minima.fibre import random_in_fibre
-from mc_lib.minima.zero_loss import require_minimum
+from mc_lib.minima.zero_loss import require_drawn, require_minimum
 from mc_lib.networks import TwoLayer, Weights
 
 REDRAWS = 20
 
 
+@verbs.count_components.register(TwoLayer)
 def count_components(net: TwoLayer) -> int:
     """Return the number of components of the full-rank part M of the minimum: 1 for h > k.
 
@@ -49,6 +50,7 @@ def count_components(net: TwoLayer) -> int:
     return 1
 
 
+@verbs.component.register(TwoLayer)
 def component(net: TwoLayer, w: Weights) -> Int[Tensor, "*batch 0"]:
     """Return the name of the component of M that holds w: empty, as there is only one.
 
@@ -75,6 +77,7 @@ def component(net: TwoLayer, w: Weights) -> Int[Tensor, "*batch 0"]:
     return torch.ones(*batch, 0, dtype=torch.int64, device=net.X.device)
 
 
+@verbs.sample.register(TwoLayer)
 def sample(
     net: TwoLayer,
     generator: torch.Generator,
@@ -122,7 +125,8 @@ def sample(
             break
         v = torch.where(flat[..., None, None], draw(), v)
     require_full_rank(net, v)
-    return v, random_in_fibre(net.features(v), net.Y.expand(*batch, *net.Y.shape), generator)
+    u = random_in_fibre(net.features(v), net.Y.expand(*batch, *net.Y.shape), generator)
+    return require_drawn(net, (v, u), scale=scale)
 
 
 def require_full_rank(net: TwoLayer, v: Float[Tensor, "*batch h n"], at: str = "") -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from mc_lib.checks import tolerance
 from mc_lib.curves.base import locate
 from mc_lib.errors import NotConnected, RankDeficient
+from mc_lib.minima import verbs
 from mc_lib.minima.basis_exchange import exchange_corners
 from mc_lib.minima.curve import CHUNK, MinimumCurve
 from mc_lib.minima.fibre import nearest_in_fibre
@@ -61,6 +62,7 @@ class TwoLayerCurve(MinimumCurve):
         return v, nearest_in_fibre(lerp(self.w0[1], self.w1[1], t), self.net.features(v), y)
 
 
+@verbs.connect.register(TwoLayer)
 def connect(net: TwoLayer, w0: Weights, w1: Weights, *, tries: int = TRIES) -> TwoLayerCurve:
     """Return a path of zero loss from w0 to w1, on which σ(VX) keeps full column rank.
 

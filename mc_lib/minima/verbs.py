@@ -1,25 +1,22 @@
-"""Two minima in, a path or the obstruction out: one set of verbs for every network."""
+"""Two minima in, a path or the obstruction out: one set of verbs for every network.
 
-from types import ModuleType
-from typing import Any
+Each is a `functools.singledispatch`: a network of your own joins with, for instance,
+`mc.connect.register(MyNetwork)`.
+"""
+
+from functools import singledispatch
+from typing import Any, NoReturn
 
 from jaxtyping import Int
 from torch import Generator, Tensor, linspace
 
-from mc_lib.errors import NotAMinimum, NotConnected, OutOfDomain, RankDeficient
-from mc_lib.minima import linear, linear_path, residual, residual_path, two_layer, two_layer_path
+from mc_lib.errors import NotConnected, OutOfDomain
 from mc_lib.minima.curve import MinimumCurve
-from mc_lib.minima.zero_loss import relative_loss, require_minimum
-from mc_lib.networks import DeepLinear, Network, ResidualLinear, TwoLayer, Weights
-
-KNOWN: dict[type[Network], tuple[ModuleType, ModuleType]] = {
-    DeepLinear: (linear, linear_path),
-    ResidualLinear: (residual, residual_path),
-    TwoLayer: (two_layer, two_layer_path),
-}
-"""For each network the file about its minimum, and the file about its paths."""
+from mc_lib.minima.zero_loss import relative_loss
+from mc_lib.networks import MatrixNetwork, Network, Weights
 
 
+@singledispatch
 def count_components(net: Network) -> int:
     """Return the number of connected components of the minimum L⁻¹(0).
 
@@ -40,14 +37,16 @@ def count_components(net: Network) -> int:
         OutOfDomain: a network whose minimum is not described here.
 
     >>> import torch
+    >>> from mc_lib.networks import DeepLinear, ResidualLinear
     >>> one = torch.eye(1)
     >>> net = DeepLinear(one, one, widths=(1, 1))
     >>> count_components(net), count_components(ResidualLinear(one, one, 1, epsilon=1.0))
     (4, 3)
     """
-    return _about(net)[0].count_components(net)
+    return _refuse(net, count_components)
 
 
+@singledispatch
 def component(net: Network, w: Weights) -> Int[Tensor, "*batch b"]:
     """Return the name of the component of the minimum that holds w, a vector of signs.
 
@@ -68,13 +67,15 @@ def component(net: Network, w: Weights) -> Int[Tensor, "*batch b"]:
         OutOfDomain: a network whose minimum is not described here.
 
     >>> import torch
+    >>> from mc_lib.networks import DeepLinear
     >>> one = torch.eye(1)
     >>> component(DeepLinear(one, one, (1, 1)), (-one, one, -one))
     tensor([-1, -1])
     """
-    return _about(net)[0].component(net, w)
+    return _refuse(net, component)
 
 
+@singledispatch
 def sample(
     net: Network, generator: Generator, batch: tuple[int, ...] = (), **options: Any
 ) -> Weights:
@@ -97,22 +98,16 @@ def sample(
             loss is not zero to rounding.
 
     >>> import torch
+    >>> from mc_lib.networks import DeepLinear
     >>> net = DeepLinear(torch.eye(2), torch.eye(2), widths=(2, 2))
     >>> w = sample(net, torch.Generator().manual_seed(0), signs=(1, -1))
     >>> component(net, w)
     tensor([ 1, -1])
     """
-    w = _about(net)[0].sample(net, generator, batch, **options)
-    try:
-        require_minimum(net, w)
-    except NotAMinimum as error:
-        raise RankDeficient(
-            f"a factor of the sample is so close to a smaller rank that rounding leaves a {error}; "
-            f"ask for a smaller condition number or another scale than {options}, or draw again"
-        ) from None
-    return w
+    return _refuse(net, sample)
 
 
+@singledispatch
 def connect(net: Network, w0: Weights, w1: Weights) -> MinimumCurve:
     """Return a path of zero loss from w0 to w1, or refuse with the obstruction.
 
@@ -133,15 +128,16 @@ def connect(net: Network, w0: Weights, w1: Weights) -> MinimumCurve:
         OutOfDomain: a network whose minimum is not described here.
 
     >>> import torch
+    >>> from mc_lib.networks import DeepLinear
     >>> one = torch.eye(1)
     >>> net = DeepLinear(one, one, (1,))
     >>> connect(net, (one, one), (4 * one, one / 4))(0.5)  # the hyperbola W_1 W_2 = 1
     (tensor([[2.]]), tensor([[0.5000]]))
     """
-    return _about(net)[1].connect(net, w0, w1)
+    return _refuse(net, connect)
 
 
-def loss_between(net: Network, w0: Weights, w1: Weights, points: int = 21) -> float | None:
+def loss_between(net: MatrixNetwork, w0: Weights, w1: Weights, points: int = 21) -> float | None:
     """Return the largest loss / ‖Y‖² on the path of `connect`, or None where it refuses.
 
     Args:
@@ -158,6 +154,7 @@ def loss_between(net: Network, w0: Weights, w1: Weights, points: int = 21) -> fl
         McLibError: as `connect`, but for `NotConnected`.
 
     >>> import torch
+    >>> from mc_lib.networks import DeepLinear
     >>> one = torch.eye(1)
     >>> net = DeepLinear(one, one, (1,))
     >>> print(loss_between(net, (one, one), (-one, -one)))
@@ -175,11 +172,9 @@ def loss_between(net: Network, w0: Weights, w1: Weights, points: int = 21) -> fl
     return relative_loss(net, curve(t))
 
 
-def _about(net: Network) -> tuple[ModuleType, ModuleType]:
-    for kind, files in KNOWN.items():
-        if isinstance(net, kind):
-            return files
-    known = ", ".join(kind.__name__ for kind in KNOWN)
+def _refuse(net: Any, verb: Any) -> NoReturn:
+    known = ", ".join(kind.__name__ for kind in verb.registry if kind is not object)
     raise OutOfDomain(
-        f"the minimum of a {type(net).__name__} is not described here; it is for {known}"
+        f"{verb.__name__}: the minimum of a {type(net).__name__} is not described here; it is for "
+        f"{known} (mc.minima.{verb.__name__}.register adds another)"
     )

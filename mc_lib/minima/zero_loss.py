@@ -1,15 +1,17 @@
 """Membership of the zero-loss set L⁻¹(0), and the linear map that attains it."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mc_lib.checks import tolerance
 from mc_lib.errors import NotAMinimum, RankDeficient, ShapeMismatch
-from mc_lib.networks import Network, Weights
+from mc_lib.networks import MatrixNetwork, Weights
 
 
-def require_minimum(net: Network, w: Weights, rtol: float | None = None) -> None:
+def require_minimum(net: MatrixNetwork, w: Weights, rtol: float | None = None) -> None:
     """Refuse a point that is not on the minimum L⁻¹(0).
 
     Args:
@@ -36,7 +38,7 @@ def require_minimum(net: Network, w: Weights, rtol: float | None = None) -> None
         )
 
 
-def relative_loss(net: Network, w: Weights) -> float:
+def relative_loss(net: MatrixNetwork, w: Weights) -> float:
     """Return the largest loss / ‖Y‖² of the points w.
 
     Args:
@@ -60,7 +62,36 @@ def relative_loss(net: Network, w: Weights) -> float:
     return float(net.loss(w).max()) / size
 
 
-def require_ends(net: Network, w0: Weights, w1: Weights) -> None:
+def require_drawn(net: MatrixNetwork, w: Weights, **options: Any) -> Weights:
+    """Return points that were drawn from the minimum, or say why rounding took them off it.
+
+    Args:
+        net: the network.
+        w: weights, batched or not.
+        **options: with which they were drawn, for the message.
+
+    Returns:
+        w.
+
+    Raises:
+        RankDeficient: w has positive loss.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> one = torch.eye(1)
+    >>> require_drawn(DeepLinear(one, one, (1,)), (one, one))
+    (tensor([[1.]]), tensor([[1.]]))
+    """
+    try:
+        require_minimum(net, w)
+    except NotAMinimum as error:
+        raise RankDeficient(
+            f"a factor of the sample is so close to a smaller rank that rounding leaves a {error}; "
+            f"ask for a smaller condition number or another scale than {options}, or draw again"
+        ) from None
+    return w
+
+
+def require_ends(net: MatrixNetwork, w0: Weights, w1: Weights) -> None:
     """Refuse what is not a pair of single points of L⁻¹(0), the ends of a path.
 
     Args:
@@ -85,7 +116,7 @@ def require_ends(net: Network, w0: Weights, w1: Weights) -> None:
         require_minimum(net, w)
 
 
-def attainable_map(net: Network) -> Float[Tensor, "m n"]:
+def attainable_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
     """Return A = Y X⁺, the only linear map with A X = Y, for X of full row rank n.
 
     Args:

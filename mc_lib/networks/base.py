@@ -1,246 +1,42 @@
-"""What every network here is: data X, Y, and a loss on tuples of weights."""
+"""What the library asks of a network; a user's own needs no more."""
 
-import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any
+from typing import Protocol, runtime_checkable
 
-import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
-from mc_lib.checks import broadcast_shapes, require_tensors, tolerance
-from mc_lib.errors import OutOfDomain, RankDeficient, ShapeMismatch
+from mc_lib.points import Point
 from mc_lib.symmetry import Symmetry
 
-Weights = tuple[Tensor, ...]
-"""A point (W_1, ..., W_l) in the order of application; leading dimensions are batch."""
 
+@runtime_checkable
+class Network(Protocol):
+    """A symmetry, an output and a loss on points w of parameter space.
 
-@dataclass(frozen=True, eq=False)
-class Network(ABC):
-    """A network with the loss ‖Y − output(w)‖² on tuples w = (W_1, ..., W_l).
+    Whatever has these three serves, without inheriting from anything; what data the loss is
+    taken on is its own affair. The paper's networks are `MatrixNetwork`s.
 
-    Args:
-        X: inputs as columns, shape (n, k).
-        Y: targets as columns, shape (m, k).
+    A network with one weight of two entries, whose output is their product:
 
-    Raises:
-        ShapeMismatch: X and Y are not matrices with the same number of columns.
-        DtypeMismatch: mixed dtypes or devices, or not floating-point numbers.
-        NotFinite: an entry is NaN or infinite.
+    >>> import torch
+    >>> from mc_lib.groups import PositiveScaling
+    >>> from mc_lib.layers import Into, Layer, OutOf
+    >>> class Hyperbola:
+    ...     symmetry = Symmetry(((Into("h"),), (OutOf("h"),)), {"h": Layer(PositiveScaling(1))})
+    ...     def output(self, w):
+    ...         return w[0] * w[1]
+    ...     def loss(self, w):
+    ...         return (1 - self.output(w)).square().sum(-1)
+    >>> net, w = Hyperbola(), (torch.tensor([2.0]), torch.tensor([0.5]))
+    >>> isinstance(net, Network), net.loss(net.symmetry.act((torch.tensor([3.0]),), w))
+    (True, tensor(0.))
     """
 
-    X: Float[Tensor, "n k"]
-    Y: Float[Tensor, "m k"]
-
-    def __post_init__(self) -> None:
-        require_tensors([self.X, self.Y], "X and Y")
-        shapes = f"X {tuple(self.X.shape)} and Y {tuple(self.Y.shape)}"
-        if self.X.ndim != 2 or self.Y.ndim != 2 or self.X.shape[1] != self.Y.shape[1]:
-            raise ShapeMismatch(f"X (n, k) and Y (m, k) are matrices with equal k, got {shapes}")
-        if 0 in self.X.shape or 0 in self.Y.shape:
-            raise ShapeMismatch(f"X and Y have a row and a column or more, got {shapes}")
-
     @property
-    @abstractmethod
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shapes of W_1, ..., W_l, and of the biases after them if there are any."""
-
-    @property
-    @abstractmethod
     def symmetry(self) -> Symmetry:
-        """The exact action on the weights that leaves the output unchanged."""
+        """The exact action on the points that leaves the output unchanged."""
 
-    @abstractmethod
-    def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
-        """Return what the network makes of X."""
+    def output(self, w: Point) -> Tensor:
+        """Return what the network makes of its data."""
 
-    def loss(self, w: Weights) -> Float[Tensor, "*batch"]:
-        """Return ‖Y − output(w)‖², a sum of squares, not a mean.
-
-        Args:
-            w: weights, batched or not.
-
-        Returns:
-            Shape (...).
-
-        Raises:
-            McLibError: as `require_weights`.
-
-        >>> from mc_lib.networks import DeepLinear
-        >>> net = DeepLinear(torch.eye(1), torch.eye(1), (1,))
-        >>> net.loss((torch.tensor([[2.0]]), torch.tensor([[3.0]])))
-        tensor(25.)
-        """
-        return (self.Y - self.output(w)).square().sum((-2, -1))
-
-    def random(
-        self, generator: torch.Generator, batch: tuple[int, ...] = (), *, gain: float = 1.0
-    ) -> Weights:
-        """Return random weights to start training from: normal, variance gain² / columns.
-
-        Biases are zero.
-
-        Args:
-            generator: the source of randomness.
-            batch: how many, as a shape.
-            gain: scales all weights; √2 keeps the size of a signal through ReLU layers.
-
-        Returns:
-            Weights of shapes (*batch, *shapes[i]), on the device of X.
-
-        Raises:
-            OutOfDomain: the gain is not positive and finite.
-
-        >>> from mc_lib.networks import DeepLinear
-        >>> net = DeepLinear(torch.eye(3), torch.eye(3), (2,))
-        >>> [tuple(x.shape) for x in net.random(torch.Generator(), (5,))]
-        [(5, 2, 3), (5, 3, 2)]
-        """
-        if not 0 < gain < math.inf:
-            raise OutOfDomain(f"the gain is positive and finite, got {gain}")
-
-        def draw(shape: tuple[int, ...]) -> Tensor:
-            if len(shape) == 1:
-                return self.X.new_zeros(*batch, *shape)
-            size, device = (*batch, *shape), generator.device
-            noise = torch.randn(size, generator=generator, dtype=self.X.dtype, device=device)
-            return gain / math.sqrt(shape[1]) * noise.to(self.X.device)
-
-        return tuple(draw(shape) for shape in self.shapes)
-
-    def subset(self, columns: Int[Tensor, " b"]) -> "Network":
-        """Return the same network on some of the columns of X and Y: a mini-batch.
-
-        Args:
-            columns: which, as indices.
-
-        Returns:
-            The network.
-
-        Raises:
-            ShapeMismatch: no columns are given.
-
-        >>> from mc_lib.networks import TwoLayer
-        >>> net = TwoLayer(torch.eye(3), torch.eye(3), 2, torch.tanh)
-        >>> net.subset(torch.tensor([0, 2])).X.shape
-        torch.Size([3, 2])
-        """
-        return self.on(self.X[:, columns], self.Y[:, columns])
-
-    def on(self, X: Float[Tensor, "n b"], Y: Float[Tensor, "m b"]) -> "Network":
-        """Return the same network on other data, such as those held out.
-
-        Args:
-            X: inputs as columns, shape (n, b).
-            Y: targets as columns, shape (m, b).
-
-        Returns:
-            The network.
-
-        Raises:
-            ShapeMismatch: the data do not fit the weights of this network.
-            McLibError: as the class.
-
-        >>> from mc_lib.networks import TwoLayer
-        >>> net = TwoLayer(torch.eye(2), torch.eye(2), 2, torch.tanh)
-        >>> net.on(torch.ones(2, 1), torch.ones(2, 1)).Y.shape
-        torch.Size([2, 1])
-        """
-        other = replace(self, X=X, Y=Y)
-        if other.shapes != self.shapes:
-            raise ShapeMismatch(
-                f"the data have {X.shape[0]} inputs and {Y.shape[0]} targets, the network "
-                f"{self.X.shape[0]} and {self.Y.shape[0]}"
-            )
-        return other
-
-    def require_weights(self, w: Any) -> None:
-        """Refuse anything but weights (W_1, ..., W_l) of this network.
-
-        Args:
-            w: the value.
-
-        Raises:
-            ShapeMismatch: not a tuple of tensors of the shapes `shapes` whose batch
-                dimensions broadcast.
-            DtypeMismatch: not the dtype and device of X.
-            NotFinite: an entry is NaN or infinite.
-
-        >>> from mc_lib.networks import DeepLinear
-        >>> DeepLinear(torch.eye(1), torch.eye(1), (1,)).require_weights((torch.eye(1),) * 2)
-        """
-        want = list(self.shapes)
-        if not isinstance(w, tuple):
-            raise ShapeMismatch(
-                f"expected a tuple of weights of shapes {want}, got {type(w).__name__}"
-            )
-        require_tensors([self.X, *w], "X and the weights")
-        got = [tuple(x.shape) for x in w]
-        ranks = [len(shape) for shape in want]
-        if len(got) != len(want) or any(
-            shape[max(len(shape) - rank, 0) :] != form
-            for shape, rank, form in zip(got, ranks, want, strict=True)
-        ):
-            raise ShapeMismatch(f"expected a tuple of weights of shapes {want}, got {got}")
-        try:
-            broadcast_shapes(*(s[: len(s) - r] for s, r in zip(got, ranks, strict=True)))
-        except ValueError:
-            raise ShapeMismatch(f"the batch dimensions of {got} do not broadcast") from None
-
-
-def layer_shapes(sizes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Return the shapes n_i × n_{i-1} of W_1, ..., W_l.
-
-    Args:
-        sizes: the widths of all layers, (n_0, n_1, ..., n_l).
-
-    Returns:
-        l pairs.
-
-    >>> layer_shapes((2, 3, 1))
-    ((3, 2), (1, 3))
-    """
-    return tuple((out, into) for into, out in pairwise(sizes))
-
-
-def require_widths(widths: tuple[int, ...]) -> None:
-    """Refuse hidden widths other than one positive number or more.
-
-    Args:
-        widths: (n_1, ..., n_{l-1}).
-
-    Raises:
-        OutOfDomain: there are none, or one is below 1.
-
-    >>> require_widths((3, 0))
-    Traceback (most recent call last):
-    ...
-    mc_lib.errors.OutOfDomain: give one hidden width ≥ 1 or more, got (3, 0)
-    """
-    if len(widths) == 0 or min(widths) < 1:
-        raise OutOfDomain(f"give one hidden width ≥ 1 or more, got {widths}")
-
-
-def require_full_row_rank(x: Float[Tensor, "n k"]) -> None:
-    """Refuse inputs X of smaller rank than they have rows.
-
-    Args:
-        x: X, shape (n, k).
-
-    Raises:
-        RankDeficient: rank X < n, judged by the rank tolerance of the dtype.
-
-    >>> require_full_row_rank(torch.ones(2, 3))
-    Traceback (most recent call last):
-    ...
-    mc_lib.errors.RankDeficient: X of shape (2, 3) has rank 1, not the full row rank 2: ...
-    """
-    rank = int(torch.linalg.matrix_rank(x, rtol=tolerance(x.dtype).rank))
-    if rank < x.shape[0]:
-        raise RankDeficient(
-            f"X of shape {tuple(x.shape)} has rank {rank}, not the full row rank "
-            f"{x.shape[0]}: some inputs are never seen"
-        )
+    def loss(self, w: Point) -> Tensor:
+        """Return the loss, one number for each point of a batch."""

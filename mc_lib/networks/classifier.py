@@ -9,12 +9,12 @@ from torch.nn.functional import leaky_relu, one_hot
 from mc_lib.errors import OutOfDomain, ShapeMismatch
 from mc_lib.groups.positive_scaling import PositiveScaling
 from mc_lib.layers import Layer
-from mc_lib.networks.base import Network, Weights, layer_shapes, require_widths
+from mc_lib.networks.matrices import MatrixNetwork, Weights, layer_shapes, require_widths
 from mc_lib.symmetry import Symmetry
 
 
 @dataclass(frozen=True, eq=False)
-class Classifier(Network):
+class Classifier(MatrixNetwork):
     """The network W_l σ(⋯ σ(W_1 X + b_1) ⋯) + b_l with the mean cross-entropy as its loss.
 
     Points are (W_1, ..., W_l, b_1, ..., b_l), and σ is the leaky ReLU, by default the ReLU.
@@ -114,14 +114,17 @@ class Classifier(Network):
         """Positive scalings of the hidden neurons; permutations are a symmetry besides."""
         return Symmetry.chain([Layer(PositiveScaling(h)) for h in self.widths], biases=True)
 
-    def preactivations(self, w: Weights) -> list[Float[Tensor, "*batch h k"]]:
+    def preactivations(
+        self, w: Weights, X: Float[Tensor, "n b"] | None = None
+    ) -> list[Float[Tensor, "*batch h b"]]:
         """Return z_i = W_i a_{i-1} + b_i for i = 1, ..., l, with a_0 = X and a_i = σ(z_i).
 
         Args:
             w: weights, batched or not.
+            X: as for `output`.
 
         Returns:
-            One tensor a layer, shape (..., n_i, k); the last is the output.
+            One tensor a layer, shape (..., n_i, b); the last is the output.
 
         Raises:
             McLibError: as `require_weights`.
@@ -132,30 +135,36 @@ class Classifier(Network):
         [tensor([[-2.]]), tensor([[1.]])]
         """
         self.require_weights(w)
-        found, a = [], self.X
+        found, a = [], self.inputs(X)
         for x, b in zip(w[: self.depth], w[self.depth :], strict=True):
             found.append(x @ a + b[..., None])
             a = leaky_relu(found[-1], self.slope)
         return found
 
-    def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
-        """Return the scores of the classes, one column an input.
+    def hidden(
+        self, w: Weights, X: Float[Tensor, "n b"] | None = None
+    ) -> list[Float[Tensor, "*batch h b"]]:
+        """Return what each hidden layer makes of the data: a_i = σ(z_i), i = 1, ..., l − 1.
 
         Args:
             w: weights, batched or not.
+            X: as for `output`.
 
         Returns:
-            Shape (..., m, k).
+            One tensor a hidden layer, shape (..., n_i, b).
 
         Raises:
-            McLibError: as `require_weights`.
+            McLibError: as `output`.
 
         >>> import torch
         >>> X, Y, one = torch.ones(1, 1), torch.ones(1, 1), torch.ones
-        >>> Classifier(X, Y, (1,)).output((2 * one(1, 1), 3 * one(1, 1), one(1), one(1)))
-        tensor([[10.]])
+        >>> Classifier(X, Y, (1,)).hidden((3 * one(1, 1), one(1, 1), one(1), one(1)))
+        [tensor([[4.]])]
         """
-        return self.preactivations(w)[-1]
+        return [leaky_relu(z, self.slope) for z in self.preactivations(w, X)[:-1]]
+
+    def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
+        return self.preactivations(w, X)[-1]
 
     def loss(self, w: Weights) -> Float[Tensor, "*batch"]:
         """Return the cross-entropy of the softmax of the scores, its mean over the columns.

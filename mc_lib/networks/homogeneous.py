@@ -11,12 +11,12 @@ from torch import Tensor
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.positive_scaling import PositiveScaling
 from mc_lib.layers import Layer
-from mc_lib.networks.base import Network, Weights, layer_shapes, require_widths
+from mc_lib.networks.matrices import MatrixNetwork, Weights, layer_shapes, require_widths
 from mc_lib.symmetry import Symmetry
 
 
 @dataclass(frozen=True, eq=False)
-class HomogeneousNet(Network):
+class HomogeneousNet(MatrixNetwork):
     """The network W_l σ(W_{l-1} ⋯ σ(W_1 X)) with σ(cz) = cᵏ σ(z) for every c > 0 (eq. 3).
 
     The activation is `leaky_power`: for degree 1 the leaky ReLU, with slope 0 the ReLU.
@@ -58,42 +58,29 @@ class HomogeneousNet(Network):
         """Positive scalings of the hidden neurons, with ρ_out(g) = gᵏ."""
         return Symmetry.chain([Layer(PositiveScaling(h), self.degree) for h in self.widths])
 
-    def hidden(self, w: Sequence[Tensor]) -> list[Float[Tensor, "*batch h k"]]:
+    def hidden(
+        self, w: Sequence[Tensor], X: Float[Tensor, "n b"] | None = None
+    ) -> list[Float[Tensor, "*batch h b"]]:
         """Return what each hidden layer makes of the data: σ(W_1 X), σ(W_2 σ(W_1 X)), ...
 
         Args:
             w: the weights (W_1, ..., W_i) of the first layers, batched or not.
+            X: as for `output`.
 
         Returns:
-            One tensor a weight, shape (..., n_i, k).
+            One tensor a weight, shape (..., n_i, b).
 
         >>> one = torch.eye(1)
         >>> HomogeneousNet(one, one, (1, 1), slope=0.5).hidden((-4 * one, one))
         [tensor([[-2.]]), tensor([[-1.]])]
         """
-        found = [self.X]
+        found = [self.inputs(X)]
         for x in w:
             found.append(leaky_power(x @ found[-1], self.degree, self.slope))
         return found[1:]
 
-    def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
-        """Return W_l σ(W_{l-1} ⋯ σ(W_1 X)).
-
-        Args:
-            w: weights, batched or not.
-
-        Returns:
-            Shape (..., m, k).
-
-        Raises:
-            McLibError: as `require_weights`.
-
-        >>> one = torch.eye(1)
-        >>> HomogeneousNet(one, one, (1,), degree=2).output((3 * one, 2 * one))
-        tensor([[18.]])
-        """
-        self.require_weights(w)
-        return w[-1] @ self.hidden(w[:-1])[-1]
+    def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
+        return w[-1] @ self.hidden(w[:-1], X)[-1]
 
 
 def leaky_power(

@@ -10,8 +10,8 @@ from torch import Tensor
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.layers import Layer
-from mc_lib.networks.base import (
-    Network,
+from mc_lib.networks.matrices import (
+    MatrixNetwork,
     Weights,
     layer_shapes,
     require_full_row_rank,
@@ -21,7 +21,7 @@ from mc_lib.symmetry import Symmetry
 
 
 @dataclass(frozen=True, eq=False)
-class DeepLinear(Network):
+class DeepLinear(MatrixNetwork):
     """The linear network W_l ⋯ W_1 X with the loss ‖Y − W_l ⋯ W_1 X‖² (eq. 1).
 
     Args:
@@ -93,24 +93,8 @@ class DeepLinear(Network):
         """GL at each hidden layer: (g_1 W_1, g_2 W_2 g_1⁻¹, ..., W_l g_{l-1}⁻¹)."""
         return Symmetry.chain([Layer(GeneralLinear(h)) for h in self.widths])
 
-    def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
-        """Return W_l ⋯ W_1 X.
-
-        Args:
-            w: weights, batched or not.
-
-        Returns:
-            Shape (..., m, k).
-
-        Raises:
-            McLibError: as `require_weights`.
-
-        >>> net = DeepLinear(torch.eye(1), torch.eye(1), (1,))
-        >>> net.output((torch.tensor([[2.0]]), torch.tensor([[3.0]])))
-        tensor([[6.]])
-        """
-        self.require_weights(w)
-        return partial_products(w)[-1] @ self.X
+    def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
+        return partial_products(w)[-1] @ X
 
 
 def partial_products(w: Sequence[Tensor]) -> list[Tensor]:

@@ -10,12 +10,12 @@ from torch import Tensor
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.layers import Fixed, Into, Layer, OutOf
-from mc_lib.networks.base import Network, Weights, require_full_row_rank
+from mc_lib.networks.matrices import MatrixNetwork, Weights, require_full_row_rank
 from mc_lib.symmetry import Symmetry
 
 
 @dataclass(frozen=True, eq=False)
-class ResidualLinear(Network):
+class ResidualLinear(MatrixNetwork):
     """The network W_3 (W_2 W_1 X + εX) with the loss ‖Y − W_3 (W_2 W_1 X + εX)‖² (eq. 2).
 
     Weights are (W_1, W_2, W_3) of shapes h × n, n × h and m × n; the paper has all of
@@ -78,22 +78,5 @@ class ResidualLinear(Network):
         eye = torch.eye(self.X.shape[0], dtype=self.X.dtype, device=self.X.device)
         return self.epsilon * eye + w[1] @ w[0]
 
-    def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
-        """Return W_3 (W_2 W_1 + εI) X.
-
-        Args:
-            w: weights, batched or not.
-
-        Returns:
-            Shape (..., m, k).
-
-        Raises:
-            McLibError: as `require_weights`.
-
-        >>> one = torch.eye(1)
-        >>> net = ResidualLinear(one, one, hidden=1, epsilon=0.5)
-        >>> net.output((2 * one, 3 * one, 2 * one))
-        tensor([[13.]])
-        """
-        self.require_weights(w)
-        return w[2] @ self.block(w) @ self.X
+    def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
+        return w[2] @ self.block(w) @ X

@@ -10,12 +10,12 @@ from mc_lib.approximate import features
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.permutation import Permutation
 from mc_lib.layers import Layer
-from mc_lib.networks.base import Network, Weights
+from mc_lib.networks.matrices import MatrixNetwork, Weights
 from mc_lib.symmetry import Symmetry
 
 
 @dataclass(frozen=True, eq=False)
-class TwoLayer(Network):
+class TwoLayer(MatrixNetwork):
     """The network U σ(VX) with the loss ‖Y − U σ(VX)‖².
 
     Weights are (V, U), in the order of application as everywhere here, V of shape h × n
@@ -77,23 +77,5 @@ class TwoLayer(Network):
         """
         return features(self.activation, v, self.X)
 
-    def output(self, w: Weights) -> Float[Tensor, "*batch m k"]:
-        """Return U σ(VX).
-
-        Args:
-            w: weights (V, U), batched or not.
-
-        Returns:
-            Shape (..., m, k).
-
-        Raises:
-            McLibError: as `require_weights` and `features`.
-
-        >>> import torch
-        >>> one = torch.eye(1)
-        >>> net = TwoLayer(2 * one, one, hidden=1, activation=torch.square)
-        >>> net.output((3 * one, 0.5 * one))
-        tensor([[18.]])
-        """
-        self.require_weights(w)
-        return w[1] @ self.features(w[0])
+    def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
+        return w[1] @ features(self.activation, w[0], X)

@@ -192,3 +192,27 @@ def test_a_step_of_descent_is_torchs_own_to_the_last_bit(dtype, momentum, genera
                 loss.backward()
                 reference.step()
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+# -- a network of one's own ------------------------------------------------------
+class Parabola:
+    """The loss ‖w − 1‖² on dicts, without data: a network that inherits from nothing."""
+
+    symmetry = None
+
+    def output(self, w):
+        return w["x"] - 1
+
+    def loss(self, w):
+        return self.output(w).square().sum(-1)
+
+
+def test_any_network_with_a_loss_is_trained():
+    found = train(Parabola(), {"x": torch.tensor([3.0, -1.0])}, steps=60, rate=0.25)
+    torch.testing.assert_close(found.w["x"], torch.ones(2))
+
+
+@pytest.mark.bad_input
+def test_mini_batches_need_columns(generator):
+    with pytest.raises(mc.errors.OutOfDomain, match="a Parabola has no columns"):
+        train(Parabola(), {"x": torch.ones(2)}, steps=1, rate=0.1, batch=2, generator=generator)

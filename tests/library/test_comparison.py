@@ -1,5 +1,6 @@
 """Check before you average: the verdict follows from what is measured, by the stated limits."""
 
+import functools
 from dataclasses import replace
 from functools import cache
 
@@ -163,3 +164,40 @@ def test_batches_and_other_networks_are_refused():
     for limits in ({"barrier_limit": -1.0}, {"drop_limit": 2.0}):
         with pytest.raises(mc.errors.OutOfDomain, match="limits are a barrier ≥ 0"):
             mc.compare(net, u, v, **limits)
+
+
+# -- a network of one's own ------------------------------------------------------
+class Tanh:
+    """A network that inherits from nothing, with a dict of named weights as its points."""
+
+    symmetry = mc.Symmetry(
+        {
+            "in": (mc.Into("h"), mc.Fixed()),
+            "bias": (mc.Into("h"),),
+            "out": (mc.Fixed(), mc.OutOf("h")),
+        },
+        {"h": mc.Layer(mc.SignedPermutation(5))},
+    )
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def output(self, w):
+        return w["out"] @ torch.tanh(w["in"] @ self.x + w["bias"][..., None])
+
+    def loss(self, w):
+        return (self.y - self.output(w)).square().mean((-2, -1))
+
+
+def test_a_network_of_ones_own_is_compared(generator):
+    draw = functools.partial(torch.randn, generator=generator)
+    u = {"in": draw(5, 3), "bias": draw(5), "out": draw(2, 5)}
+    net = Tanh(draw(3, 20), torch.zeros(2, 20))
+    net.y = net.output(u)
+    assert isinstance(net, mc.Network)
+    copy = net.symmetry.act(net.symmetry.group.sample(generator), u)
+    found = mc.compare(net, u, copy)
+    assert found.same_function and found.train.barrier > 0.01
+    assert found.alignment == "the network's symmetry"
+    assert found.aligned_distance == 0.0 and found.aligned_train.barrier < 1e-20
+    assert found.train.ends is None and "accuracy" not in repr(found)

@@ -16,7 +16,7 @@ from mc_lib.errors import NotAMinimum, NotConnected, OutOfDomain, RankDeficient,
 from mc_lib.minima.fibre import in_random_position, nearest_in_fibre, random_in_fibre
 from mc_lib.minima.frame_path import frame_path
 from mc_lib.minima.linear_path import LinearCurve
-from mc_lib.networks import DeepLinear, Network, partial_products
+from mc_lib.networks import DeepLinear, MatrixNetwork, partial_products
 
 ONE = torch.eye(1, dtype=torch.float64)
 EYE = torch.eye(2, dtype=torch.float64)
@@ -342,23 +342,34 @@ def test_a_product_without_full_rank_is_refused_with_its_layer():
 
 @pytest.mark.bad_input
 def test_a_network_of_another_kind_is_refused():
-    class Other(Network):
+    class Other(MatrixNetwork):
         shapes = ((1, 1),)
         symmetry = None
 
-        def output(self, w):
-            return w[0] @ self.X
+        def _forward(self, w, X):
+            return w[0] @ X
 
     net = Other(ONE, ONE)
-    for verb in (
-        lambda: minima.count_components(net),
-        lambda: minima.component(net, (ONE,)),
-        lambda: minima.sample(net, seeded()),
-        lambda: minima.connect(net, (ONE,), (ONE,)),
-    ):
+    for name, call in {
+        "count_components": lambda: minima.count_components(net),
+        "component": lambda: minima.component(net, (ONE,)),
+        "sample": lambda: minima.sample(net, seeded()),
+        "connect": lambda: minima.connect(net, (ONE,), (ONE,)),
+    }.items():
         with pytest.raises(OutOfDomain) as error:
-            verb()
+            call()
         assert str(error.value) == (
-            "the minimum of a Other is not described here; it is for "
-            "DeepLinear, ResidualLinear, TwoLayer"
+            f"{name}: the minimum of a Other is not described here; it is for DeepLinear, "
+            f"ResidualLinear, TwoLayer (mc.minima.{name}.register adds another)"
         )
+
+
+def test_a_network_of_ones_own_can_register():
+    class Parabola:
+        """Points (x, y); the minimum of (y − x²)² is connected."""
+
+    @minima.count_components.register
+    def _(net: Parabola) -> int:
+        return 1
+
+    assert minima.count_components(Parabola()) == 1

@@ -11,7 +11,7 @@ from lab.survey.links import Graph, empty_graph, link
 from lab.survey.newton import draw
 from lab.survey.walks import explore
 from mc_lib.errors import OutOfDomain
-from mc_lib.networks import Network
+from mc_lib.networks import MatrixNetwork
 
 FRESH = 4  # each later round draws 1/FRESH of the samples of the first
 
@@ -48,7 +48,7 @@ class Survey:
 
 
 def survey_components(
-    net: Network,
+    net: MatrixNetwork,
     generator: torch.Generator,
     *,
     samples: int = 100,
@@ -111,7 +111,7 @@ def survey_components(
 
 
 def _sampled(
-    net: Network, graph: Graph, generator: torch.Generator, samples: int, tries: int
+    net: MatrixNetwork, graph: Graph, generator: torch.Generator, samples: int, tries: int
 ) -> Graph:
     old = len(graph.v)
     graph = graph.with_points(*draw(net, generator, samples))

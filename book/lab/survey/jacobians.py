@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib.networks import DeepLinear, Network, ResidualLinear, Weights, partial_products
+from mc_lib.networks import DeepLinear, MatrixNetwork, ResidualLinear, Weights, partial_products
 from mc_lib.points import from_vector
 
 
 def output_and_jacobian(
-    net: Network, v: Float[Tensor, "S N"]
+    net: MatrixNetwork, v: Float[Tensor, "S N"]
 ) -> tuple[Float[Tensor, "S R"], Float[Tensor, "S R N"]]:
     """Return the output and its Jacobian at points given as vectors, rows of the output first.
 
@@ -29,7 +29,7 @@ def output_and_jacobian(
 
 
 @singledispatch
-def _differentiate(net: Network, v: Tensor) -> tuple[Tensor, Tensor]:
+def _differentiate(net: MatrixNetwork, v: Tensor) -> tuple[Tensor, Tensor]:
     """Any network: one backward pass for as many copies of v as the output has entries."""
     like = tuple(net.X.new_zeros(shape) for shape in net.shapes)
     with torch.enable_grad():
@@ -58,7 +58,7 @@ def _(net: ResidualLinear, v: Tensor) -> tuple[Tensor, Tensor]:
     return third @ inner, torch.cat([_kronecker(a, b) for a, b in factors], -1)
 
 
-def _matrices(net: Network, v: Tensor) -> Weights:
+def _matrices(net: MatrixNetwork, v: Tensor) -> Weights:
     parts = v.split([a * b for a, b in net.shapes], dim=-1)
     return tuple(x.unflatten(-1, shape) for x, shape in zip(parts, net.shapes, strict=True))
 

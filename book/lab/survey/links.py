@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from lab.survey.newton import gram_factor, linearise, retract
-from mc_lib.networks import Network
+from mc_lib.networks import MatrixNetwork
 
 SHORT = 0.25  # a step with this relative change of the Jacobian is not divided further
 SHRINK = 0.8  # half a step longer than this share of the step: it has jumped across a gap
@@ -69,7 +69,7 @@ class Graph:
         )
 
 
-def empty_graph(net: Network) -> Graph:
+def empty_graph(net: MatrixNetwork) -> Graph:
     """Return the graph without points.
 
     >>> from mc_lib.networks import DeepLinear
@@ -106,7 +106,7 @@ def is_short(jm: Float[Tensor, "S R N"], *others: Float[Tensor, "S R N"]) -> Boo
 
 
 def is_short_between(
-    net: Network, m: Tensor, jm: Tensor, ends: tuple[Tensor, Tensor]
+    net: MatrixNetwork, m: Tensor, jm: Tensor, ends: tuple[Tensor, Tensor]
 ) -> Bool[Tensor, "S"]:
     """Return whether the Jacobian is near jm at two points between m and each of the ends.
 
@@ -122,7 +122,7 @@ def is_short_between(
     return is_short(jm, *jacobians.chunk(len(inner)))
 
 
-def join(net: Network, p: Tensor, jp: Tensor, q: Tensor, jq: Tensor) -> Bool[Tensor, "S"]:
+def join(net: MatrixNetwork, p: Tensor, jp: Tensor, q: Tensor, jq: Tensor) -> Bool[Tensor, "S"]:
     """Return which of the pairs (p, q) of points of M are joined by short steps inside M.
 
     Args:
@@ -160,7 +160,9 @@ def join(net: Network, p: Tensor, jp: Tensor, q: Tensor, jq: Tensor) -> Bool[Ten
     return alive
 
 
-def link(net: Network, graph: Graph, generator: torch.Generator, tries: int, first: int) -> Graph:
+def link(
+    net: MatrixNetwork, graph: Graph, generator: torch.Generator, tries: int, first: int
+) -> Graph:
     """Return the graph with links tried until none is found any more between clusters.
 
     Each point from number `first` on is tried with the nearest one of another cluster, again

@@ -9,7 +9,7 @@ from torch import Tensor
 from lab.survey.jacobians import output_and_jacobian
 from mc_lib.checks import tolerance
 from mc_lib.errors import NotAMinimum
-from mc_lib.networks import Network
+from mc_lib.networks import MatrixNetwork
 
 NEWTON_STEPS = 5  # from a point near M; more are a sign of a gap
 START_STEPS = 100  # from a random start
@@ -19,7 +19,7 @@ BATCHES = 20  # of random starts before the search for minima is given up
 
 
 def linearise(
-    net: Network, v: Float[Tensor, "S N"]
+    net: MatrixNetwork, v: Float[Tensor, "S N"]
 ) -> tuple[Float[Tensor, "S R"], Float[Tensor, "S R N"]]:
     """Return Y − output and the Jacobian J of the output at points given as vectors.
 
@@ -57,7 +57,7 @@ def shortest(
 
 
 def retract(
-    net: Network, v: Float[Tensor, "S N"], steps: int = NEWTON_STEPS, damping: float = 0.0
+    net: MatrixNetwork, v: Float[Tensor, "S N"], steps: int = NEWTON_STEPS, damping: float = 0.0
 ) -> tuple[Float[Tensor, "S N"], Float[Tensor, "S R N"], Bool[Tensor, "S"]]:
     """Move v to M by steps of minimum norm.
 
@@ -91,7 +91,7 @@ def retract(
 
 
 def log_uniform(
-    net: Network, scales: tuple[float, float], number: int, generator: torch.Generator
+    net: MatrixNetwork, scales: tuple[float, float], number: int, generator: torch.Generator
 ) -> Float[Tensor, "S N"]:
     """Return random scales, one for each weight of each point, spread over its entries.
 
@@ -109,7 +109,7 @@ def log_uniform(
 
 
 def draw(
-    net: Network, generator: torch.Generator, samples: int
+    net: MatrixNetwork, generator: torch.Generator, samples: int
 ) -> tuple[Float[Tensor, "S N"], Float[Tensor, "S R N"]]:
     """Return points of M from random starts, and the Jacobians there.
 

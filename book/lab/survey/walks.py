@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lab.survey.links import Graph, is_short, relative_change
 from lab.survey.newton import gram_factor, linearise, log_uniform, retract, shortest
-from mc_lib.networks import Network
+from mc_lib.networks import MatrixNetwork
 
 GOALS = (0.05, 10.0)  # scales of the goals, for each weight independently and log-uniform
 SCALES = (0.03, 30.0)  # scales s_i by which distances are measured, likewise
@@ -28,7 +28,7 @@ NEAR = 1e-6  # a walk has arrived when it would go no further than this share of
 OFF = 0.1  # a step may end this share of its length off M
 
 
-def explore(net: Network, graph: Graph, generator: torch.Generator, steps: int) -> Graph:
+def explore(net: MatrixNetwork, graph: Graph, generator: torch.Generator, steps: int) -> Graph:
     """Return the graph with the ends of walks from every cluster to the same goals.
 
     Args:
@@ -60,7 +60,7 @@ def explore(net: Network, graph: Graph, generator: torch.Generator, steps: int) 
 
 
 def walk(
-    net: Network,
+    net: MatrixNetwork,
     v: Float[Tensor, "S N"],
     goal: Float[Tensor, "S N"],
     weight: Float[Tensor, "S N"],
