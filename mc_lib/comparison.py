@@ -15,11 +15,8 @@ from mc_lib.landscape import Barrier, barrier
 from mc_lib.networks import Network
 from mc_lib.points import Point, distance, leaves, lerp, require_point, require_same_tree
 
-POINTS = 21
-"""The equally spaced points of the segment at which the loss is measured first."""
-
-CLOSE = 1e-6
-"""Barriers that differ by less count as equal; then the simpler alignment is preferred."""
+POINTS = 21  # of the segment at which the loss is measured first
+CLOSE = 1e-6  # barriers that differ by less count as equal: the simpler alignment is preferred
 
 
 @dataclass(frozen=True)
@@ -50,18 +47,17 @@ class Comparison:
 
     Args:
         distance: ‖u − v‖.
-        output_gap: the largest difference of their outputs on all the data, relative to the
-            largest output.
+        output_gap: the largest difference of their outputs on all data, over the largest output.
         train: the segment from u to v on the data of the network.
         test: the same on the held-out data, or None where there are none.
         alignment: the name of the alignment with the lowest barrier on the training data.
-        aligned: v after that alignment: the same function as v.
+        aligned: v after it: the same function as v.
         aligned_distance: ‖u − aligned‖.
         aligned_train: the segment from u to aligned.
         aligned_test: the same on the held-out data, or None.
         barrier_limit: the largest barrier at which averaging is advised.
         drop_limit: the largest loss of accuracy at which averaging is advised.
-        same_limit: the largest output gap at which u and v count as one function.
+        same_limit: the largest gap of outputs at which u and v count as one function.
     """
 
     distance: float
@@ -160,10 +156,9 @@ def compare(
 ) -> Comparison:
     """Return whether two trained networks should be averaged, and what was measured for it.
 
-    The alignments of v that `alignments` lists are tried. All are exact symmetries, so the
-    aligned network is the same function as v. The one with the lowest barrier on the data
-    of net is kept; the verdict is then by the held-out data where there are any. That no
-    alignment was found does not mean that there is none.
+    Of the `alignments` of v the one with the lowest barrier on the data of net is kept; the
+    verdict is then by the held-out data where there are any. That no alignment was found
+    does not mean that there is none.
 
     Args:
         net: the network with the data that u and v were trained on; where it has an

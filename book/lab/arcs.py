@@ -1,4 +1,4 @@
-"""Random curves made of circular arcs: κ, length and distances are exact, in any dimension."""
+"""Chapter 6b: random curves of circular arcs, whose κ and length are exact in any dimension."""
 
 import math
 from dataclasses import dataclass

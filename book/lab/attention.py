@@ -1,4 +1,4 @@
-"""Attention's query and key matrices: a product with a general linear symmetry."""
+"""Chapter 5b: attention's query and key matrices, a product with a general linear symmetry."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The Cassini oval with a neck: a level set on which (8) is false, in exact formulas."""
+"""Chapters 6 and 6b: the Cassini oval with a neck, a level set on which (8) is false."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Claims that can fail: each is compared, printed, recorded, and raised when broken."""
+"""Every chapter: claims that can fail, compared, printed, recorded, and raised when broken."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""The passage of Proposition 4.3 between W_1 > 0 and W_1 < 0, measured without its proof."""
+"""Chapter 4: the passage of Proposition 4.3 from W_1 > 0 to W_1 < 0, without its proof."""
 
 import torch
 

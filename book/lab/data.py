@@ -1,4 +1,4 @@
-"""Real data without a network: the handwritten digits that ship with scikit-learn."""
+"""Chapters 1, 2 and 7: the handwritten digits that ship with scikit-learn."""
 
 import importlib
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""Paths between networks that can lose half of their neurons (Kuditipudi et al. 2019).
+"""Chapter 2: paths between networks that can lose half of their neurons.
 
 A loss that is convex in the output is convex in the last layer, so a segment that moves
 only the last layer stays below its ends. A neuron that nothing reads can be changed at no

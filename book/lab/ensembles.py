@@ -1,4 +1,4 @@
-"""Several networks as one: what the mean of their probabilities is worth."""
+"""Chapter 7: several networks as one, and what the mean of their probabilities is worth."""
 
 from dataclasses import dataclass
 

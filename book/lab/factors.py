@@ -1,4 +1,4 @@
-"""The pairs of factors of one matrix, S = {(W_1, W_2) : W_1W_2 = A} (Section 5.3)."""
+"""Chapter 5b: the pairs of factors of one matrix, S = {(W_1, W_2) : W_1W_2 = A} (5.3)."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Training that moves along the fibre on which the outputs on remembered inputs stay fixed.
+"""Chapter 7: training along the fibre where the outputs on remembered inputs stay fixed.
 
 For features H of full column rank the last layers W with W H = S form an affine space.
 Over all hidden layers these spaces form the fibre {w : output(w; M) = S}. A network whose

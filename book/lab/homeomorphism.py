@@ -1,4 +1,4 @@
-"""The homeomorphism (10) between GL_h^{l-1} and the minimum of a square linear network."""
+"""Chapter 4: the homeomorphism (10) of GL_h^{l-1} and a linear network's minimum."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Choose a symmetry of the hidden layer that brings one network near another."""
+"""Chapter 5b: the permutation or rotation that brings one hidden layer near another."""
 
 import functools
 import itertools

@@ -1,4 +1,4 @@
-"""Methods of joining two networks side by side: what they reach, and what they need."""
+"""Chapter 2: methods of joining two networks, what they reach and what they need."""
 
 import html
 from collections.abc import Sequence

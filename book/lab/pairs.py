@@ -1,4 +1,4 @@
-"""Many pairs of minima of one linear network: distance, barrier and component of each."""
+"""Chapter 5b: many pairs of minima of one linear network, each with distance and barrier."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Paths found by training: curves of low average loss, and a band pulled into the valley."""
+"""Chapters 1 and 2: paths found by training, curves of low loss and a band in the valley."""
 
 import math
 from collections.abc import Callable, Iterator

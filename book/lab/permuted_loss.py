@@ -1,4 +1,4 @@
-"""The loss between two minima, over all orders of the neurons of the second (Prop 5.4)."""
+"""Chapter 5: the loss between two minima, over all orders of the second's neurons (5.4)."""
 
 import functools
 import itertools

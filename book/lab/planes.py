@@ -1,4 +1,4 @@
-"""Two dimensions of parameter space: the plane through three points."""
+"""Chapter 1: two dimensions of parameter space, the plane through three points."""
 
 from dataclasses import dataclass
 

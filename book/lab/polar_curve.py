@@ -1,4 +1,4 @@
-"""The polar curve: from w to g·w wherever the group has a path from e to g."""
+"""Chapter 6: the polar curve, from w to g·w wherever the group has a path from e to g."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How far a long computation has come, shown live and nowhere else."""
+"""Chapters 1, 2, 4b, 5, 6 and 7: how far a long computation has come, shown live only."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The random networks and curves that chapter 6 measures, one function for each kind."""
+"""Chapters 6 and 6b: random networks and curves to measure, a function for each kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

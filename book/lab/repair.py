@@ -1,4 +1,4 @@
-"""Variance repair: give the neurons of an average the statistics that its parents had."""
+"""Chapter 2: variance repair, which gives the neurons of an average their parents' spread."""
 
 from dataclasses import dataclass
 from functools import cached_property

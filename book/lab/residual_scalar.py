@@ -1,4 +1,4 @@
-"""The chart of Proposition 4.3: the residual network with 1 × 1 weights, piece by piece.
+"""Chapter 4: the chart of Proposition 4.3, the residual network with 1 × 1 weights.
 
 The chart starts from the point (W_1, W_2, W_3)₀ = (1, α − ε, α⁻¹ Y X⁻¹), where
 W_2 W_1 + ε = α. Its image S_1 is the part of the minimum with W_1 ≠ 0, four pieces

@@ -1,4 +1,4 @@
-"""Figure 1(b): the components of the minimum of the 1 × 1 residual network, as grids."""
+"""Chapter 4: Figure 1(b), the components of the 1 × 1 residual network's minimum."""
 
 from typing import Any
 

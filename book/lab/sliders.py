@@ -1,4 +1,4 @@
-"""What a slider moves: the arrays of one experiment, for a list of its settings."""
+"""Chapters 6 and 6b: the arrays of one experiment, for each place of a slider."""
 
 from dataclasses import dataclass
 

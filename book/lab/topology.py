@@ -1,4 +1,4 @@
-"""Connected components of a set given by its cells on a grid, and such sets."""
+"""Chapters 3 and 4: connected components of a set given by its cells on a grid."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent to a minimum, with its progress shown live."""
+"""Chapters 1, 2, 5, 6 and 7: stochastic gradient descent to a minimum."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

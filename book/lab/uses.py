@@ -1,4 +1,4 @@
-"""The uses that the paper proposes, as experiments: new minima, and learning on the fibre."""
+"""Chapter 7: the uses that the paper proposes, new minima and learning on the fibre."""
 
 from collections.abc import Mapping, Sequence
 

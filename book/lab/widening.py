@@ -1,4 +1,4 @@
-"""One spare neuron in each layer: an explicit path from a network to its permuted copy.
+"""Chapter 2: one spare neuron in each layer, an explicit path to the permuted copy.
 
 A neuron whose outgoing weights are zero can take any incoming weights, and two neurons
 with the same incoming weights can share their outgoing weights in any way. Neither changes

@@ -135,7 +135,7 @@ class Classifier(MatrixNetwork):
         [tensor([[-2.]]), tensor([[1.]])]
         """
         self.require_weights(w)
-        found, a = [], self.inputs(X)
+        found, a = [], self._inputs(X)
         for x, b in zip(w[: self.depth], w[self.depth :], strict=True):
             found.append(x @ a + b[..., None])
             a = leaky_relu(found[-1], self.slope)

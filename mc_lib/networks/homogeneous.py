@@ -74,7 +74,7 @@ class HomogeneousNet(MatrixNetwork):
         >>> HomogeneousNet(one, one, (1, 1), slope=0.5).hidden((-4 * one, one))
         [tensor([[-2.]]), tensor([[-1.]])]
         """
-        found = [self.inputs(X)]
+        found = [self._inputs(X)]
         for x in w:
             found.append(leaky_power(x @ found[-1], self.degree, self.slope))
         return found[1:]

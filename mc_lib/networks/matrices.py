@@ -84,26 +84,10 @@ class MatrixNetwork(ABC):
         (tensor([[6.]]), tensor([[60.]]))
         """
         self.require_weights(w)
-        return self._forward(w, self.inputs(X))
+        return self._forward(w, self._inputs(X))
 
-    def inputs(self, X: Float[Tensor, "n b"] | None) -> Float[Tensor, "n b"]:
-        """Return inputs that fit the network, its own where none are given.
-
-        Args:
-            X: shape (n, b), or None.
-
-        Returns:
-            X, or that of the network.
-
-        Raises:
-            ShapeMismatch: X is not a matrix with a row for each input of the network.
-            DtypeMismatch: not the dtype and device of the network's X.
-            NotFinite: an entry is NaN or infinite.
-
-        >>> from mc_lib.networks import DeepLinear
-        >>> DeepLinear(torch.eye(1), torch.eye(1), (1,)).inputs(None)
-        tensor([[1.]])
-        """
+    def _inputs(self, X: Float[Tensor, "n b"] | None) -> Float[Tensor, "n b"]:
+        """Return inputs that fit the network, its own where none are given."""
         if X is None:
             return self.X
         require_tensors([self.X, X], "the network's X and the inputs")

@@ -1,10 +1,8 @@
-"""The order of library and lab, read from their sources: floors, sizes, docstrings, no side effects."""
+"""The library's order, read from its source: floors, sizes, docstrings, and no side effects."""
 
 import ast
 import doctest
-import json
 import os
-import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -117,64 +115,10 @@ def test_no_two_files_import_each_other():
         pytest.fail(f"these files import each other: {error.args[1]}")
 
 
-# -- two houses ----------------------------------------------------------------
-LAB = ROOT.parent / "book" / "lab"
-LAB_FILES = {
-    "lab." + ".".join(path.relative_to(LAB).with_suffix("").parts): path
-    for path in sorted(LAB.rglob("*.py"))
-}
-CHAPTERS = {path.stem.partition("-")[0]: path for path in sorted(LAB.parent.glob("*.ipynb"))}
-EVERY = "Every chapter"
-
-
-def imported(tree):
-    """The dotted modules that a source imports, at any depth: both a and a.b of `from a import b`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def lab_files(tree):
-    """The lab files that a source imports itself."""
-    names = {name for found in imported(tree) for name in (found, f"{found}.__init__")}
-    return names & set(LAB_FILES)
-
-
-def reached(tree):
-    """The lab files that a source imports, directly or through others."""
-    found, left = set(), lab_files(tree)
-    while left:
-        found |= left
-        left = {x for f in left for x in lab_files(ast.parse(LAB_FILES[f].read_text()))} - found
-    return found
-
-
-def chapter(path):
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-
-
-REACHED = {name: reached(ast.parse(chapter(path))) for name, path in CHAPTERS.items()}
-every_lab_file = pytest.mark.parametrize("name", sorted(set(LAB_FILES) - {"lab.__init__"}))
-
-
+# -- the surface ---------------------------------------------------------------
 @every_file
 def test_the_library_imports_nothing_of_the_book(name):
     assert not {"book", "lab"} & set(modules_outside(name))
-
-
-@every_lab_file
-def test_every_lab_file_serves_a_chapter_and_says_which(name):
-    serves = [chapter for chapter, found in REACHED.items() if name in found]
-    assert serves, f"no chapter imports {name}"
-    first = ast.get_docstring(ast.parse(LAB_FILES[name].read_text())).splitlines()[0]
-    said, _, rest = first.partition(": ")
-    assert rest, f"{name}: the first line begins with its chapter and a colon, got {first!r}"
-    if said != EVERY:
-        assert re.findall(r"[0-9]+b?", said) == serves, f"{name} serves {serves}, not {said!r}"
 
 
 def test_the_surface_is_small_and_has_no_second_list():
@@ -275,6 +219,11 @@ def public(nodes):
             yield node
 
 
+def overrides(method):
+    """Whether a method says that it inherits its docstring."""
+    return "override" in {getattr(decorator, "id", "") for decorator in method.decorator_list}
+
+
 @every_file
 def test_every_public_name_has_a_docstring_and_every_public_function_a_doctest(name):
     for node in public(TREES[name].body):
@@ -285,7 +234,8 @@ def test_every_public_name_has_a_docstring_and_every_public_function_a_doctest(n
             assert examples, f"{where} has no doctest"
         else:
             for method in public(node.body):
-                assert ast.get_docstring(method), f"{where}.{method.name} has no docstring"
+                said = ast.get_docstring(method) or overrides(method)
+                assert said, f"{where}.{method.name} has no docstring and overrides none"
 
 
 # -- errors --------------------------------------------------------------------

@@ -1,14 +1,13 @@
 """GL_n: membership, sampling, polar factors and the polar path."""
 
 import hypothesis.strategies as st
-import mpmath
 import pytest
 import scipy.linalg
 import torch
 from hypothesis import given
 
 from mc_lib.errors import NotConnected, NotInGroup, OutOfDomain
-from mc_lib.groups import GeneralLinear, log_positive
+from mc_lib.groups import GeneralLinear
 from mc_lib.groups.polar import is_invertible, polar_factors
 from mc_lib.groups.sampling import flip_first_column, haar, require_condition, spread
 
@@ -90,26 +89,6 @@ def test_polar_agrees_with_scipy(generator, dtype):
             assert abs(got.double().numpy() - want).max() <= eps
 
 
-@pytest.mark.parametrize("condition", [10.0, 1e8])
-def test_log_positive_agrees_with_high_precision(condition, generator):
-    g = GeneralLinear(3).sample(generator, condition=condition**0.5)
-    s = g @ g.mT
-    got = log_positive(s)
-    assert torch.equal(got, got.mT)
-    assert norm(torch.linalg.matrix_exp(got) - s) <= 1e-12 * norm(s)
-    with mpmath.workdps(50):
-        want = mpmath.logm(mpmath.matrix(s.tolist()))
-        worst = max(abs(want[i, j] - got[i, j].item()) for i in range(3) for j in range(3))
-    assert worst <= 1e-14 * condition
-
-
-def test_log_positive_is_batched_and_keeps_the_dtype(dtype):
-    s = torch.diag_embed(torch.tensor([[1.0, 2.0], [4.0, 3.0]], dtype=dtype))
-    torch.testing.assert_close(log_positive(s).diagonal(dim1=-2, dim2=-1).exp(), s.sum(-1))
-    assert log_positive(s).dtype == dtype
-    assert log_positive(torch.zeros(0, 2, 2, dtype=dtype)).shape == (0, 2, 2)
-
-
 def test_invertible_means_above_round_off():
     eps = torch.finfo(torch.float64).eps
     s = torch.tensor([[1.0, 2 * eps], [1.0, 2.01 * eps], [0.0, 0.0]], dtype=torch.float64)
@@ -142,18 +121,6 @@ def test_ingredients_of_sampling_at_their_edges():
         assert flipped.tolist() == [[first, 0], [0, 1]]
     require_condition(1.0, 2, torch.float64)
     require_condition(2.25e15, 2, torch.float64)
-
-
-@pytest.mark.bad_input
-def test_log_positive_refuses_what_has_no_symmetric_logarithm():
-    with pytest.raises(OutOfDomain, match=r"^not symmetric \(batch entry \(1,\)\): .* = 1\.41$"):
-        log_positive(torch.stack((torch.eye(2), torch.tensor([[1.0, 1.0], [0.0, 1.0]]))))
-    message = "^not positive definite: smallest eigenvalue -3 against the largest 2$"
-    with pytest.raises(OutOfDomain, match=message):
-        log_positive(torch.diag(torch.tensor([2.0, -3.0])))
-    for zero in (torch.zeros(2, 2), -torch.eye(2)):
-        with pytest.raises(OutOfDomain, match="not positive definite"):
-            log_positive(zero)
 
 
 @pytest.mark.bad_input

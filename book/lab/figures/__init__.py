@@ -1,4 +1,4 @@
-"""The book's figures: arrays in; out come matplotlib figures, or interactive ones."""
+"""Every chapter: the book's figures. Arrays in; out come matplotlib or interactive ones."""
 
 from lab.figures.connectivity import brackets as brackets
 from lab.figures.connectivity import growth as growth
@@ -9,10 +9,11 @@ from lab.figures.connectivity import spreads as spreads
 from lab.figures.curves import cassini as cassini
 from lab.figures.curves import deviations as deviations
 from lab.figures.curves import loss_map as loss_map
-from lab.figures.curves import losses_with_spread as losses_with_spread
 from lab.figures.curves import scatter as scatter
 from lab.figures.interactive import Interactive as Interactive
+from lab.figures.losses import losses_with_spread as losses_with_spread
 from lab.figures.losses import path_against_segment as path_against_segment
+from lab.figures.planes import plane as plane
 from lab.figures.preliminaries import determinants as determinants
 from lab.figures.preliminaries import orbits as orbits
 from lab.figures.preliminaries import regions as regions
@@ -32,5 +33,4 @@ from lab.figures.style import STYLE as STYLE
 from lab.figures.style import save as save
 from lab.figures.surfaces import sheets as sheets
 from lab.figures.uses import dots as dots
-from lab.figures.uses import plane as plane
 from lab.figures.uses import tradeoff as tradeoff

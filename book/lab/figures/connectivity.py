@@ -1,4 +1,4 @@
-"""Barriers: rescaled minima, permuted minima, orbits, and many random pairs (Section 5)."""
+"""Chapters 5 and 5b: barriers of rescaled and permuted minima, orbits, random pairs."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Figures that a reader turns and slides, from the page alone: no kernel, no network.
+"""Chapters 4, 5, 6 and 6b: figures that a reader turns and slides, from the page alone.
 
 A figure is data: curves or surfaces for each place of a slider, in the JSON of plotly.js.
 The script interactive.js beside this file draws it and makes the slider, an ordinary

@@ -1,11 +1,13 @@
-"""Losses along curves between the same two points."""
+"""Chapters 1, 4b, 5 and 6: losses along curves between the same two points."""
+
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lab.figures.style import CURVE, SEGMENT, STYLE
-from mc_lib.errors import ShapeMismatch
+from lab.figures.style import COMPONENT, CURVE, SEGMENT, STYLE
+from mc_lib.errors import OutOfDomain, ShapeMismatch
 
 
 def path_against_segment(t: Tensor, path: Tensor, segment: Tensor, floor: float) -> Figure:
@@ -41,4 +43,61 @@ def path_against_segment(t: Tensor, path: Tensor, segment: Tensor, floor: float)
                 axes.semilogy(t.numpy(force=True), row, color=colour, label=label)
         axes.set(xlabel="$t$", ylabel=r"loss / $\Vert Y\Vert^2$", xlim=(0, 1))
         figure.legend(loc="outside upper center", ncols=2)
+        return figure
+
+
+def losses_with_spread(
+    t: Tensor, panels: Mapping[str, Mapping[str, Tensor]], ylabel: str, floor: float
+) -> Figure:
+    """Draw the mean of losses along several kinds of curves, and the band they fill.
+
+    Args:
+        t: times, shape (T,).
+        panels: for each panel, by name, for each kind of curve the losses, shape (r, T).
+            The kind "segment" has the colour of segments in the whole book.
+        ylabel: what the losses are divided by.
+        floor: losses below it are drawn there.
+
+    Returns:
+        The figure: the panels side by side on one logarithmic scale.
+
+    Raises:
+        ShapeMismatch: losses of another shape than (r, T).
+        OutOfDomain: more than four kinds beside the segment in one panel.
+
+    >>> import torch
+    >>> t = torch.linspace(0, 1, 3)
+    >>> panels = {"(b)": {"curve": 1 + t[None], "segment": 2 + t[None]}}
+    >>> len(losses_with_spread(t, panels, "loss", 1e-9).axes[0].lines)
+    2
+    """
+    for losses in [x for panel in panels.values() for x in panel.values()]:
+        if losses.ndim != 2 or losses.shape[1:] != t.shape:
+            raise ShapeMismatch(f"expected (r, {len(t)}), got {tuple(losses.shape)}")
+    most = max(len(panel.keys() - {"segment"}) for panel in panels.values())
+    if most > 4:
+        raise OutOfDomain(f"at most four kinds of curves are told apart, got {most}")
+    with plt.rc_context(STYLE):
+        figure, row = plt.subplots(
+            1,
+            len(panels),
+            figsize=(6.0 if len(panels) == 1 else 3.2 * len(panels), 3.6),
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for axes, (name, panel) in zip(row[0], panels.items(), strict=True):
+            others = iter(
+                zip([CURVE, *list(COMPONENT.values())[2:]], ("-", "--", ":", "-."), strict=True)
+            )
+            for kind, losses in panel.items():
+                colour, dashes = (SEGMENT, "-") if kind == "segment" else next(others)
+                y = losses.clamp(min=floor).numpy(force=True)
+                times = t.numpy(force=True)
+                axes.fill_between(times, y.min(0), y.max(0), color=colour, alpha=0.2, linewidth=0)
+                axes.plot(times, y.mean(0), dashes, color=colour, label=kind)
+            axes.set(xlabel=f"$t$\n{name}", yscale="log", xlim=(0, 1))
+        row[0][0].set_ylabel(ylabel)
+        handles = {x.get_label(): x for axes in row[0] for x in axes.lines}
+        figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=4)
         return figure

@@ -1,4 +1,4 @@
-"""Pieces of plane sets, determinants along paths, shares of logarithms, orbits."""
+"""Chapter 3: pieces of plane sets, determinants along paths, shares of logarithms."""
 
 from collections.abc import Sequence
 from typing import Any

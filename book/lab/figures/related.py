@@ -1,4 +1,4 @@
-"""The older methods side by side: the loss along every path, and all barriers at a glance."""
+"""Chapter 2: the older methods side by side, the loss along every path and all barriers."""
 
 import math
 from collections.abc import Mapping, Sequence

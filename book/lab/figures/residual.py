@@ -1,4 +1,4 @@
-"""The residual network's minimum seen from above: the plane of (W_1, W_2)."""
+"""Chapter 4: the residual network's minimum seen from above, the plane of (W_1, W_2)."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Curves in the plane that change with a slider: families of losses, and of paths."""
+"""Chapters 5, 6 and 6b: curves in the plane that change with a slider."""
 
 import math
 from collections.abc import Mapping, Sequence

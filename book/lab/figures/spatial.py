@@ -1,4 +1,4 @@
-"""Minima of networks with three weights as surfaces that a reader turns."""
+"""Chapter 4: minima of networks with three weights as surfaces that a reader turns."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""One style for all figures, one colour a meaning, and the record of what they show."""
+"""Every chapter: one style for all figures, and the record of what they show."""
 
 import os
 from pathlib import Path

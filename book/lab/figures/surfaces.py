@@ -1,4 +1,4 @@
-"""Minima of networks with three weights, drawn as surfaces in space."""
+"""Chapter 4: minima of networks with three weights, drawn as surfaces in space."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""The number of components of a minimum, counted by experiment: sample, link, walk.
+"""Chapter 4b: the number of components of a minimum, counted by experiment.
 
 Nothing here knows what the minimum M = {w : output(w) = Y} looks like. Points of M are
 found by Gauss–Newton from random starts (`newton`). Two of them are linked when a chain

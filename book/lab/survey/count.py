@@ -1,4 +1,4 @@
-"""The survey: rounds of samples, links and walks until the count stands still."""
+"""Chapter 4b: rounds of samples, links and walks until the count stands still."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The output of a network and its Jacobian J: in closed form for the linear networks.
+"""Chapter 4b: the output of a network and its Jacobian J.
 
 The output L W R depends on W through J = L ⊗ Rᵀ. The survey needs many thousand Jacobians of
 small networks, and there the closed form takes a fraction of the time of a backward pass.

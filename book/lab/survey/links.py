@@ -1,4 +1,4 @@
-"""Which points of M are joined: a graph of points, grown by trying links.
+"""Chapter 4b: which points of M are joined, a graph of points grown by trying links.
 
 A step from p to q over the midpoint m is short when the Jacobian J of the output hardly
 changes: ‖J(m)⁺(J(x) − J(m))‖ ≤ 1/4 at x = p and x = q and at two points x between each of

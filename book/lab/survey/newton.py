@@ -1,4 +1,4 @@
-"""Points of M = {w : output(w) = Y} by Newton's method, and Jacobians of the output."""
+"""Chapter 4b: points of M = {w : output(w) = Y} by Newton's method."""
 
 from typing import Any
 

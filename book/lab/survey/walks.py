@@ -1,4 +1,4 @@
-"""Walks inside M towards far goals, by which clusters that belong together meet.
+"""Chapter 4b: walks inside M towards far goals, by which parts of one cluster meet.
 
 A walk goes to a goal a, far from M in general: a random point of parameter space, or a point
 of M whose weights W_i are scaled one by one, which fits data of very unequal directions. It
