@@ -165,9 +165,9 @@ def state():
         np.geterr(), str(np.get_printoptions()), str(np.random.get_state()),
         str(random.getstate()), str(warnings.filters),
     ])
-before = state()
+before, loaded = state(), set(sys.modules)  # torch loads tqdm
 import mc_lib
-assert "lab.figures" in sys.modules
+assert not {"matplotlib", "tqdm", "sklearn"} & (set(sys.modules) - loaded)
 now = state()
 for a, b in zip(json.loads(before), json.loads(now)):
     assert a == b, (a, b)
