@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import leaky_relu, one_hot
+from typing_extensions import override
 
 from mc_lib.errors import OutOfDomain, ShapeMismatch
 from mc_lib.groups.positive_scaling import PositiveScaling
@@ -99,6 +100,7 @@ class Classifier(MatrixNetwork):
         return cls(X, one_hot(labels.long(), classes).to(X).mT, widths, slope)
 
     @property
+    @override
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shapes of W_1, ..., W_l and of b_1, ..., b_l."""
         sizes = (self.X.shape[0], *self.widths, self.Y.shape[0])
@@ -110,6 +112,7 @@ class Classifier(MatrixNetwork):
         return len(self.widths) + 1
 
     @property
+    @override
     def symmetry(self) -> Symmetry:
         """Positive scalings of the hidden neurons; permutations are a symmetry besides."""
         return Symmetry.chain([Layer(PositiveScaling(h)) for h in self.widths], biases=True)
@@ -163,20 +166,13 @@ class Classifier(MatrixNetwork):
         """
         return [leaky_relu(z, self.slope) for z in self.preactivations(w, X)[:-1]]
 
+    @override
     def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
         return self.preactivations(w, X)[-1]
 
+    @override
     def loss(self, w: Weights) -> Float[Tensor, "*batch"]:
-        """Return the cross-entropy of the softmax of the scores, its mean over the columns.
-
-        Args:
-            w: weights, batched or not.
-
-        Returns:
-            Shape (...), in nats.
-
-        Raises:
-            McLibError: as `require_weights`.
+        """Return the mean over the columns of the cross-entropy of the softmax scores, in nats.
 
         >>> import torch
         >>> X, Y, zero = torch.ones(1, 1), torch.ones(1, 1), torch.zeros

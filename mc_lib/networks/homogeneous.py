@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.positive_scaling import PositiveScaling
@@ -48,12 +49,14 @@ class HomogeneousNet(MatrixNetwork):
         _require_activation(self.degree, self.slope)
 
     @property
+    @override
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """The shapes of W_1, ..., W_l: W_i is n_i × n_{i-1}."""
         sizes = (self.X.shape[0], *self.widths, self.Y.shape[0])
         return layer_shapes(sizes)
 
     @property
+    @override
     def symmetry(self) -> Symmetry:
         """Positive scalings of the hidden neurons, with ρ_out(g) = gᵏ."""
         return Symmetry.chain([Layer(PositiveScaling(h), self.degree) for h in self.widths])
@@ -79,6 +82,7 @@ class HomogeneousNet(MatrixNetwork):
             found.append(leaky_power(x @ found[-1], self.degree, self.slope))
         return found[1:]
 
+    @override
     def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
         return w[-1] @ self.hidden(w[:-1], X)[-1]
 

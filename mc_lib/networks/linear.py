@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.general_linear import GeneralLinear
@@ -79,6 +80,7 @@ class DeepLinear(MatrixNetwork):
         return (self.X.shape[0], *self.widths, self.Y.shape[0])
 
     @property
+    @override
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """The shapes of W_1, ..., W_l: W_i is n_i × n_{i-1}."""
         return layer_shapes(self.sizes)
@@ -89,10 +91,12 @@ class DeepLinear(MatrixNetwork):
         return len(self.widths) + 1
 
     @property
+    @override
     def symmetry(self) -> Symmetry:
         """GL at each hidden layer: (g_1 W_1, g_2 W_2 g_1⁻¹, ..., W_l g_{l-1}⁻¹)."""
         return Symmetry.chain([Layer(GeneralLinear(h)) for h in self.widths])
 
+    @override
     def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
         return partial_products(w)[-1] @ X
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.general_linear import GeneralLinear
@@ -50,12 +51,14 @@ class ResidualLinear(MatrixNetwork):
         require_full_row_rank(self.X)
 
     @property
+    @override
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """The shapes of W_1, W_2, W_3: h × n, n × h and m × n."""
         n, m, h = self.X.shape[0], self.Y.shape[0], self.hidden
         return ((h, n), (n, h), (m, n))
 
     @property
+    @override
     def symmetry(self) -> Symmetry:
         """GL_h at the bypassed layer: (g W_1, W_2 g⁻¹, W_3)."""
         name = "layer 1"
@@ -78,5 +81,6 @@ class ResidualLinear(MatrixNetwork):
         eye = torch.eye(self.X.shape[0], dtype=self.X.dtype, device=self.X.device)
         return self.epsilon * eye + w[1] @ w[0]
 
+    @override
     def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
         return w[2] @ self.block(w) @ X

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.approximate import features
 from mc_lib.errors import OutOfDomain
@@ -47,11 +48,13 @@ class TwoLayer(MatrixNetwork):
             raise OutOfDomain(f"the hidden width is 1 or more, got {self.hidden}")
 
     @property
+    @override
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """The shapes of V and U: h × n and m × h."""
         return ((self.hidden, self.X.shape[0]), (self.Y.shape[0], self.hidden))
 
     @property
+    @override
     def symmetry(self) -> Symmetry:
         """S_h, the permutations of the hidden neurons: exact for every pointwise σ."""
         return Symmetry.chain([Layer(Permutation(self.hidden))])
@@ -77,5 +80,6 @@ class TwoLayer(MatrixNetwork):
         """
         return features(self.activation, v, self.X)
 
+    @override
     def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
         return w[1] @ features(self.activation, w[0], X)
