@@ -1,39 +1,35 @@
-"""chapter + parameters + library → executed chapter → book.
+"""chapter + parameters + library → executed chapter → book, by content and not by time.
 
-The library's files and the parameters are inputs of every chapter, so a chapter is
-executed again exactly when something it depends on has changed.
+A chapter is executed again exactly when its cells, its parameters, the library, a lab file that
+it uses, the packages or the way of executing it have changed: their digest is a parameter of the
+rule. The book is put together again when a chapter or something on its pages has changed.
 """
 
 import sys
 
 sys.path.insert(0, workflow.basedir)
 
-from book.pipeline import profiles
+from book.pipeline import profiles, sources
 
+ROOT = Path(workflow.basedir)
 PROFILE = config.get("profile", "paper")
 SETTINGS = profiles.profile(PROFILE)
 CHAPTERS = profiles.chapters()
-LIBRARY = sorted(str(p.relative_to(workflow.basedir)) for p in Path(workflow.basedir, "mc_lib").rglob("*.py"))
-PAGES = sorted(
-    str(p.relative_to(workflow.basedir))
-    for p in Path(workflow.basedir, "book").rglob("*")
-    if p.suffix in {".md", ".bib", ".css", ".js", ".png", ".svg"}
-)
-EXTENSIONS = sorted(
-    str(p.relative_to(workflow.basedir)) for p in Path(workflow.basedir, "book", "_ext").glob("*.py")
-)
+DIGESTS = {name: sources.digest(path) for name, path in CHAPTERS.items()}
+PAGES = [p for p in (ROOT / "book").rglob("*") if p.suffix in {".md", ".bib", ".css", ".js", ".png", ".svg"}]
+MAKING = [p for folder in ("_ext", "pipeline") for p in (ROOT / "book" / folder).glob("*")]
+BOOK = sources.of_files(sorted([ROOT / "_config.yml", ROOT / "_toc.yml", *PAGES, *MAKING]))
 
 
 rule book:
     input:
         chapters=expand("_build/chapters/{chapter}.ipynb", chapter=CHAPTERS),
-        pages=PAGES,
-        settings=["_config.yml", "_toc.yml", *EXTENSIONS, "mc_lib/figures/interactive.js"],
-        pipeline=["book/pipeline/publish.py", "book/pipeline/profiles.py"],
     output:
         touch("_build/book.done"),
+    params:
+        made=f"{BOOK} {PROFILE} {SETTINGS} {DIGESTS}",
     shell:
-        "{sys.executable} -m book.pipeline.publish"
+        "{sys.executable:q} -m book.pipeline.publish"
 
 
 rule chapters:
@@ -42,16 +38,12 @@ rule chapters:
 
 
 rule chapter:
-    input:
-        notebook="book/{chapter}.ipynb",
-        library=LIBRARY,
-        pipeline=["book/pipeline/execute.py", "book/pipeline/profiles.py"],
-        lock="requirements.lock",
     output:
         notebook="_build/chapters/{chapter}.ipynb",
         records=directory("_build/chapters/{chapter}.records"),
     params:
         values=lambda wildcards: SETTINGS.get(wildcards.chapter, {}),
+        made=lambda wildcards: DIGESTS[wildcards.chapter],
     resources:
         mem_mb=lambda wildcards: profiles.memory(
             CHAPTERS[wildcards.chapter], SETTINGS.get(wildcards.chapter, {})
@@ -59,7 +51,7 @@ rule chapter:
     wildcard_constraints:
         chapter="[^/]+",
     shell:
-        "{sys.executable} -m book.pipeline.execute --profile {PROFILE} "
+        "{sys.executable:q} -m book.pipeline.execute --profile {PROFILE} "
         "{wildcards.chapter} _build/chapters/{wildcards.chapter}"
 
 

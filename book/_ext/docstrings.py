@@ -2,7 +2,7 @@
 
 The docstrings are written for people who read the source. Their |x| and W* would be markup
 to Sphinx, so both are escaped outside code; and `act` or OutOfDomain, without the module,
-are found in mc_lib.
+are found wherever in mc_lib they live.
 """
 
 import re
@@ -37,7 +37,8 @@ def resolve(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
         return None
     domain = env.domains["py"]
     target = node["reftarget"].rpartition(".")[2]
-    found = domain.objects.get(f"mc_lib.{target}")
+    homes = [name for name in domain.objects if name.rpartition(".")[2] == target]
+    found = domain.objects[min(homes, key=len)] if homes else None
     if found is None:
         return contnode
     from sphinx.util.nodes import make_refnode

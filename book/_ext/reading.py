@@ -1,7 +1,7 @@
 """What a reader's browser needs: the scripts of interactive figures, and launch buttons.
 
-The scripts come from the installed packages, so they are not committed; only a page with
-an interactive figure loads them. Launch buttons need an address to launch from: while
+plotly.js comes from the installed package, so it is not committed, and our own script lies with
+the figures in the lab; only a page with an interactive figure loads them. Launch buttons need an address to launch from: while
 `repository: url:` in _config.yml is empty, none is drawn.
 """
 
@@ -17,7 +17,8 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ConfigError
 
-SCRIPTS = {"plotly": "package_data/plotly.min.js", "mc_lib": "figures/interactive.js"}
+PLOTLY = ("plotly", "package_data/plotly.min.js")
+OURS = Path(__file__).parents[1] / "lab" / "figures" / "interactive.js"
 ADDRESS = ("repository_url", "repository_branch", "path_to_docs", "launch_buttons")
 
 
@@ -32,7 +33,7 @@ def script(package: str, path: str) -> str:
 
 def configure(app: Sphinx, config: Config) -> None:
     """Copy the scripts to _static; without an address, drop what would launch from it."""
-    config.html_static_path += [script(*place) for place in SCRIPTS.items()]
+    config.html_static_path += [script(*PLOTLY), str(OURS)]
     if not config.html_theme_options.get("repository_url"):
         for option in ADDRESS:
             config.html_theme_options.pop(option, None)

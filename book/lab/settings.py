@@ -152,22 +152,42 @@ def compute_with(device: Any, dtype: Any, threads: Any) -> None:
         threads: how many CPU threads one tensor operation may use, at least 1.
 
     Raises:
-        ParameterError: a device that is unknown or not there, another dtype, or a number of
-            threads that is not a positive integer.
+        ParameterError: as `computing`.
 
     >>> compute_with("cpu", "half", 1)
     Traceback (most recent call last):
     ...
     lab.settings.ParameterError: dtype = 'half': expected float32 or float64
     """
+    place, kind, count = computing(device, dtype, threads)
+    # naming the CPU, which is the default anyway, would slow every call of torch down by a mode
+    torch.set_default_device(None if place.type == "cpu" else place)
+    torch.set_default_dtype(kind)
+    torch.set_num_threads(count)
+
+
+def computing(device: Any, dtype: Any, threads: Any) -> tuple[torch.device, torch.dtype, int]:
+    """Return what `compute_with` would set, without setting it.
+
+    Args:
+        device: as there.
+        dtype: as there.
+        threads: as there.
+
+    Returns:
+        The three.
+
+    Raises:
+        ParameterError: a device that is unknown or not there, another dtype, or a number of
+            threads that is not a positive integer.
+
+    >>> computing("cpu", "float32", 2)
+    (device(type='cpu'), torch.float32, 2)
+    """
     place = _device(device)
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ParameterError(f"dtype = {dtype!r}: expected {' or '.join(DTYPES)}")
-    count = integer("threads", threads, at_least=1)
-    # naming the CPU, which is the default anyway, would slow every call of torch down by a mode
-    torch.set_default_device(None if place.type == "cpu" else place)
-    torch.set_default_dtype(DTYPES[dtype])
-    torch.set_num_threads(count)
+    return place, DTYPES[dtype], integer("threads", threads, at_least=1)
 
 
 def _device(name: Any) -> torch.device:

@@ -18,7 +18,6 @@ from book.pipeline import compare, pages
 from book.pipeline.profiles import ROOT, chapters
 
 CHAPTERS = ROOT / "_build" / "chapters"
-REFERENCE = ROOT / "book" / "reference"
 
 
 def without_traces(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -61,13 +60,13 @@ def adopt_figures(figures: Path, reference: Path) -> list[str]:
 
 def main() -> int:
     """Copy notebooks and arrays, and return the exit status."""
-    REFERENCE.mkdir(exist_ok=True)
+    compare.REFERENCE.mkdir(exist_ok=True)
     for name, target in chapters().items():
         executed = nbformat.read(CHAPTERS / f"{name}.ipynb", as_version=4)
         nbformat.write(without_traces(executed), target)
         figures = CHAPTERS / f"{name}.records" / "figures"
         print(f"adopted {name}")
-        for line in adopt_figures(figures, REFERENCE):
+        for line in adopt_figures(figures, compare.REFERENCE):
             print(f"  figure {line}")
     pages.write(CHAPTERS, ROOT / "book")
     return 0

@@ -1,16 +1,29 @@
-"""Compare the arrays behind the figures of a run with the committed ones.
+"""Execute the committed chapters again and compare: printed lines exactly, arrays within bounds.
 
-    python -m book.pipeline.compare FOLDER REFERENCE
+    python -m book.pipeline.compare
 
-PNG pixels are never compared: they depend on fonts. The numbers must agree.
+The chapters run in nbval, in the surroundings in which every chapter runs. PNG pixels are never
+compared: they depend on fonts. The numbers behind them must agree.
 """
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import numpy as np
 
+from book.pipeline.execute import surroundings, variables
+from book.pipeline.profiles import ROOT
+
 RTOL, ATOL = 1e-6, 1e-9
+REFERENCE = ROOT / "book" / "reference"
+UNCOMPARED = {"nbval-ignore-output", "injected-parameters"}  # tags
+NBVAL = (
+    *("--override-ini", "addopts=-q", "-W", "default", "-n", "auto", "--dist", "loadfile"),
+    *("--nbval", "--nbval-current-env", "--nbval-cell-timeout", "300"),
+)
 
 
 def differences(folder: Path, reference: Path) -> list[str]:
@@ -48,16 +61,46 @@ def _difference(name: str, key: str, a: np.ndarray, b: np.ndarray) -> str:
     return ""
 
 
-def main(arguments: list[str]) -> int:
-    """Compare two folders and return the exit status."""
-    folder, reference = map(Path, arguments)
-    lines = differences(folder, reference)
-    for line in lines:
+def lines(committed: Path, executed: Path) -> list[str]:
+    """Return the cells whose printed output differs, by their number in the committed chapter."""
+    theirs, ours = (
+        [cell for cell in nbformat.read(path, as_version=4).cells if _is_compared(cell)]
+        for path in (committed, executed)
+    )
+    pairs = enumerate(zip(theirs, ours, strict=True), start=1)
+    return [f"cell {number} prints otherwise" for number, (a, b) in pairs if _text(a) != _text(b)]
+
+
+def _is_compared(cell: nbformat.NotebookNode) -> bool:
+    return cell.cell_type == "code" and not UNCOMPARED & set(cell.metadata.get("tags", []))
+
+
+def _text(cell: nbformat.NotebookNode) -> str:
+    """Return what a cell printed or showed as text; pictures are compared as arrays."""
+    outputs = cell.outputs
+    shown = (x.get("text") or x.get("data", {}).get("text/html", "") for x in outputs)
+    return "".join("".join(text) for text in shown)
+
+
+def executed(folder: Path) -> int:
+    """Execute all chapters with nbval, with their records in `folder`; return the exit status."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with variables(surroundings(folder)):
+        command = [sys.executable, "-m", "pytest", *NBVAL, "book"]
+        return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def main(folder: Path = ROOT / "_build" / "check", reference: Path = REFERENCE) -> int:
+    """Execute and compare, and return the exit status."""
+    status = executed(folder)
+    found = differences(folder / "figures", reference)
+    for line in found:
         print(f"error: figure {line}", file=sys.stderr)
-    if not lines:
+    if not found:
         print(f"figures: {len(list(reference.glob('*.npz')))} agree with the committed arrays")
-    return 1 if lines else 0
+    return status or bool(found)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -11,17 +11,13 @@ import argparse
 import sys
 from pathlib import Path
 
-import nbformat
-
 from book.pipeline import compare, profiles
 from book.pipeline.execute import ChapterFailed, execute, variables
 from book.pipeline.profiles import ROOT
 
 FOLDER = ROOT / "_build" / "drift"
-REFERENCE = ROOT / "book" / "reference"
 INSTRUCTIONS = "ATEN_CPU_CAPABILITY"  # read by torch when it is imported
 CASES = [(1, "default"), (1, "avx2"), (2, "avx2"), (4, "avx2"), (4, "default")]
-UNCOMPARED = {"nbval-ignore-output", "injected-parameters"}  # tags
 
 
 def drift(notebook: Path, threads: int, instructions: str) -> list[str]:
@@ -33,29 +29,8 @@ def drift(notebook: Path, threads: int, instructions: str) -> list[str]:
             execute(notebook, out, {"threads": threads})
     except ChapterFailed as error:
         return [str(error)]
-    figures = compare.shared(out.with_suffix(".records") / "figures", REFERENCE)
-    return figures + _lines(notebook, out.with_suffix(".ipynb"))
-
-
-def _lines(committed: Path, executed: Path) -> list[str]:
-    """Return the cells whose printed output differs, by their number in the committed chapter."""
-    theirs, ours = (
-        [cell for cell in nbformat.read(path, as_version=4).cells if _is_compared(cell)]
-        for path in (committed, executed)
-    )
-    pairs = enumerate(zip(theirs, ours, strict=True), start=1)
-    return [f"cell {number} prints otherwise" for number, (a, b) in pairs if _text(a) != _text(b)]
-
-
-def _is_compared(cell: nbformat.NotebookNode) -> bool:
-    return cell.cell_type == "code" and not UNCOMPARED & set(cell.metadata.get("tags", []))
-
-
-def _text(cell: nbformat.NotebookNode) -> str:
-    """Return what a cell printed or showed as text; pictures are compared as arrays."""
-    outputs = cell.outputs
-    shown = (x.get("text") or x.get("data", {}).get("text/html", "") for x in outputs)
-    return "".join("".join(text) for text in shown)
+    figures = compare.shared(out.with_suffix(".records") / "figures", compare.REFERENCE)
+    return figures + compare.lines(notebook, out.with_suffix(".ipynb"))
 
 
 def main(arguments: list[str] | None = None) -> int:

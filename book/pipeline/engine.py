@@ -1,32 +1,39 @@
-"""Run Snakemake: one run at a time, a live bar on a terminal, and only the lines that matter.
+"""Run Snakemake: one run at a time, and only the lines that matter.
 
 A lock that the operating system holds takes the place of Snakemake's own, which outlives a
 killed run and would have to be removed by hand.
 """
 
 import fcntl
-import json
+import os
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TextIO
 
-from tqdm import tqdm
-
-from book.pipeline.execute import SCRATCH
 from book.pipeline.profiles import ROOT
 
 OURS = re.compile(r"error: |.*: executed in ")  # the lines of our own commands
-STEPS = re.compile(r"(\d+) of (\d+) steps")
-TOTAL = re.compile(r"total +(\d+)")
 
 
 class Busy(RuntimeError):
     """Another run holds the lock."""
+
+
+def told(main: Callable[[], int]) -> int:
+    """Run a command and return its exit status; what stops it from outside is told in one line."""
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print("interrupted; what is finished is kept", file=sys.stderr, flush=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what the tasks under way say as they end
+        return 130
+    except OSError as error:  # a full disk, a folder that cannot be written
+        print(f"error: {error.strerror or error} ({error.filename or ROOT})", file=sys.stderr)
+        return 1
 
 
 def run(arguments: list[str], root: Path = ROOT) -> int:
@@ -37,7 +44,7 @@ def run(arguments: list[str], root: Path = ROOT) -> int:
     """
     with lock(root / "_build" / "lock", "a build") as held:
         with start([*arguments, "--quiet", "rules", "host"], root, held) as process:
-            lines = _follow(process.stdout, root)
+            lines = _follow(process.stdout)
     if process.returncode and not any(line.startswith("error: ") for line in lines):
         print("".join(lines), end="", file=sys.stderr)
     return process.returncode
@@ -46,12 +53,15 @@ def run(arguments: list[str], root: Path = ROOT) -> int:
 def start(arguments: list[str], root: Path, held: IO[str]) -> subprocess.Popen[str]:
     """Start Snakemake in `root`, its two streams as one, and return its process.
 
-    The file of the lock is held until Snakemake has ended, even if we are killed.
+    What has changed is told by content: the rules carry digests as parameters. The file of the
+    lock is held until Snakemake has ended, even if we are killed.
     """
-    command = [str(Path(sys.executable).with_name("snakemake")), *arguments]
+    triggers = ["--rerun-triggers", "params", "code"]
     return subprocess.Popen(
-        [*command, "--nolock", "--rerun-incomplete", "--keep-going"],
+        [sys.executable, "-m", "snakemake", *arguments, *triggers, "--nolock"]
+        + ["--rerun-incomplete", "--keep-going"],
         cwd=root,
+        env=os.environ | {"XDG_CACHE_HOME": str(root / "_build" / "cache")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -75,45 +85,15 @@ def lock(path: Path, what: str) -> Iterator[TextIO]:
         yield file
 
 
-def _follow(output: IO[str] | None, root: Path) -> list[str]:
-    """Print our own lines as they come, move the bar, and return all lines."""
-    assert output is not None
+def _follow(output: IO[str] | None) -> list[str]:
+    """Print our own lines as they come, each once, and return all lines."""
     lines: list[str] = []
-    printed: set[str] = set()  # Snakemake repeats what a failed job said
-    over = threading.Event()
-    layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}"
-    with tqdm(desc="book", bar_format=layout, leave=False, disable=None, total=1.0) as bar:
-        watch = threading.Thread(target=_watch, args=(bar, root, lines, over), daemon=True)
-        watch.start()
-        for line in output:
-            lines.append(line)
-            if OURS.match(line) and line not in printed:
-                printed.add(line)
-                stream = sys.stderr if line.startswith("error: ") else sys.stdout
-                tqdm.write(line.rstrip(), file=stream)
-        over.set()
-        watch.join()
+    for line in output or ():
+        if OURS.match(line) and line not in lines:  # Snakemake repeats what a failed job said
+            print(line, end="", flush=True, file=_stream(line))
+        lines.append(line)
     return lines
 
 
-def _watch(bar: tqdm, root: Path, lines: list[str], over: threading.Event) -> None:
-    """Move the bar once a second: finished steps, and the cells of the chapters under way."""
-    while not over.wait(1.0) and not bar.disable:
-        text = "".join(lines)
-        found, totals = STEPS.findall(text), TOTAL.findall(text)
-        done, total = found[-1] if found else (0, totals[-1] if totals else 1)
-        running = dict(_cells(root))
-        bar.total = float(total)
-        bar.n = min(float(done) + sum(running.values()), bar.total)
-        bar.set_description_str("book: " + (", ".join(sorted(running)) or "pages"))
-
-
-def _cells(root: Path) -> Iterator[tuple[str, float]]:
-    """Yield the chapters under way, each with the share of its cells that are done."""
-    for draft in (root / "_build" / "chapters").glob(f"{SCRATCH}*/*.ipynb"):
-        try:
-            cells = json.loads(draft.read_text(encoding="utf-8"))["cells"]
-        except (OSError, ValueError):  # it is being written, or has just been moved
-            continue
-        states = [c["metadata"].get("papermill", {}).get("status") for c in cells]
-        yield draft.stem, states.count("completed") / max(len(states), 1)
+def _stream(line: str) -> TextIO:
+    return sys.stderr if line.startswith("error: ") else sys.stdout

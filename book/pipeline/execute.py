@@ -11,12 +11,13 @@ with the cell that failed.
 
 import argparse
 import json
+import logging
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,15 @@ from typing import Any
 import nbformat
 import psutil
 
-from book.pipeline import made, profiles
+from book.pipeline import engine, made, profiles
 
 RECORDS, CHECKS = "MC_LIB_RECORDS", "MC_LIB_CHECKS"  # as in lab.claims, slow to import
-# tensors of a few MB come and go: glibc keeps their memory instead of giving it back each time
-MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+FOREIGN = (
+    *("MATPLOTLIBRC", "PYTHONSTARTUP", "PYTHONHOME", "JUPYTER_PATH", "JUPYTER_CONFIG_PATH"),
+    *("IPYTHON_DIR", "JUPYTER_PLATFORM_DIRS"),
+)
+"""Variables by which a reader's own configuration would reach a chapter."""
+
 SCRATCH = ".running-"
 LONGEST = 3600  # seconds for one cell, unless a command says otherwise
 
@@ -64,6 +69,7 @@ def execute(
             draft_records.mkdir()
             try:
                 _papermill(notebook, draft, draft_records, values, timeout, progress)
+                _require_pictures(draft)
                 _write_run(draft, draft_records, notebook, values, started)
             except Exception:
                 if draft.exists():
@@ -85,14 +91,12 @@ def _papermill(
 ) -> None:
     import papermill  # slow to import, and not needed to refuse a parameter
 
-    from book.pipeline import seldom
-
-    with variables({RECORDS: str(records.resolve()), **MEMORY}):  # absolute: run elsewhere
+    logging.disable()  # what it logs is raised as well
+    with variables(surroundings(records)):
         papermill.execute_notebook(
             notebook,
             draft,
             values,
-            engine_name=seldom.NAME,
             kernel_name="python3",
             cwd=notebook.parent,
             progress_bar={"leave": False} if progress else False,
@@ -102,19 +106,55 @@ def _papermill(
         )
 
 
+def surroundings(records: Path, root: Path = profiles.ROOT) -> dict[str, str | None]:
+    """Return the environment in which every chapter runs, whoever runs it; None unsets a variable.
+
+    The reader's own configuration of Python, IPython, Jupyter and matplotlib stays outside, and
+    nothing is read from or written to a home folder. glibc keeps the memory of tensors of a few
+    MB, which come and go, instead of giving it back each time.
+    """
+    own = Path(sys.prefix) / "configuration"
+    own.mkdir(exist_ok=True)
+    return dict.fromkeys(FOREIGN) | {
+        RECORDS: str(records.resolve()),  # absolute: a chapter runs in its own folder
+        "PYTHONPATH": os.pathsep.join([str(root), str(root / "book")]),
+        "PYTHONNOUSERSITE": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MPLCONFIGDIR": str(own),
+        "IPYTHONDIR": str(own / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(own / "jupyter"),
+        "JUPYTER_DATA_DIR": str(own / "jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
+        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    }
+
+
 @contextmanager
-def variables(settings: dict[str, str]) -> Iterator[None]:
+def variables(settings: Mapping[str, str | None]) -> Iterator[None]:
     """Set environment variables, which the kernels inherit, for as long as this lasts."""
     before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
+    _set(settings)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(settings: Mapping[str, str | None]) -> None:
+    for name, value in settings.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _require_pictures(draft: Path) -> None:
+    """Refuse a run in which a cell with a caption drew nothing."""
+    for cell in nbformat.read(draft, as_version=4).cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        if figure and not any("data" in output for output in cell.get("outputs", [])):
+            raise ValueError(f"the cell of {figure['name']} shows no picture")
 
 
 def _write_run(
@@ -233,4 +273,4 @@ def _report(claims: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(engine.told(main))

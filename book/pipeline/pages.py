@@ -3,14 +3,13 @@
     python -m book.pipeline.pages CHAPTERS BOOK
 
 reads the executed chapters and their records in CHAPTERS and writes, below BOOK, the claims
-ledger, how the book was made, the reference of the library, and the ledger and the gallery of
-the front page.
+ledger, how the book was made, and the ledger and the gallery of the front page.
 """
 
 import sys
 from pathlib import Path
 
-from book.pipeline import api, gallery, ledger, made, profiles
+from book.pipeline import gallery, ledger, made, profiles
 
 
 def write(chapters: Path, book: Path) -> None:
@@ -31,7 +30,6 @@ def write(chapters: Path, book: Path) -> None:
             ledger.settings(chapters, names),
             ledger.over_seeds(profiles.ROOT / "book" / "generated" / "seeds.json"),
         ),
-        "api.md": api.page(),
         "made.md": made.page(chapters, names),
         "generated/glance.md": ledger.summary(statements, records)
         + "\n"

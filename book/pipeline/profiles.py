@@ -4,8 +4,10 @@ The lab is imported only where it is needed: with torch it takes seconds, in eve
 """
 
 import ast
+import difflib
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,12 +32,23 @@ def chapters(root: Path = ROOT) -> dict[str, Path]:
 
 
 def find(name: str, root: Path = ROOT) -> Path:
-    """Return the notebook of a chapter, by its name or by its number, such as 06 or 06b."""
+    """Return the notebook of a chapter, by its name or by its number, such as 6, 06 or 06b."""
     known = chapters(root)
+    if not name:
+        raise _refusal(f"name a chapter, such as CH=06; there are {', '.join(known)}")
     for stem, path in known.items():
-        if name in (stem, stem.partition("-")[0]):
+        number = stem.partition("-")[0]
+        if name in (stem, number, number.lstrip("0")):
             return path
-    raise _refusal(f"unknown chapter {name!r}; there are {', '.join(known)}")
+    raise unknown("chapter", name, known)
+
+
+def unknown(what: str, name: str, known: Iterable[str], of: str = "") -> ValueError:
+    """Return the refusal of a name that does not exist, with the one that may have been meant."""
+    near = difflib.get_close_matches(str(name), known, 1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    has = "it has" if what == "parameter" else "there are"
+    return _refusal(f"{of}unknown {what} {name!r}{meant}; {has} {', '.join(known)}")
 
 
 def _files(entry: Any) -> list[str]:
@@ -70,7 +83,7 @@ def profile(name: str, root: Path = ROOT) -> dict[str, dict[str, Any]]:
     path = root / "params" / f"{name}.yaml"
     if not path.exists():
         known = sorted(p.stem for p in (root / "params").glob("*.yaml"))
-        raise _refusal(f"unknown profile {name!r}; there are {', '.join(known)}")
+        raise unknown("profile", name, known)
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
@@ -80,10 +93,7 @@ def profile(name: str, root: Path = ROOT) -> dict[str, dict[str, Any]]:
     known_chapters = chapters(root)
     for chapter, values in settings.items():
         if chapter not in known_chapters:
-            raise _refusal(
-                f"params/{name}.yaml: unknown chapter {chapter!r}; there are "
-                f"{', '.join(known_chapters)}"
-            )
+            raise unknown("chapter", chapter, known_chapters, f"params/{name}.yaml: ")
         require(known_chapters[chapter], values)
     return settings
 
@@ -98,9 +108,7 @@ def require(notebook: Path, values: dict[str, Any]) -> None:
     known, allowed = defaults(notebook), casts(notebook)
     for name, value in values.items():
         if name not in known:
-            raise _refusal(
-                f"{notebook.stem}: unknown parameter {name!r}; it has {', '.join(known)}"
-            )
+            raise unknown("parameter", name, known, f"{notebook.stem}: ")
         want, got = type(known[name]), type(value)
         if got is not want and not (want is float and got is int):
             hint = "; in YAML write 1.0e-3, not 1e-3" if want is float and got is str else ""
@@ -112,12 +120,25 @@ def require(notebook: Path, values: dict[str, Any]) -> None:
             allowed.get(name, lambda value: value)(value)
         except ValueError as error:  # a ParameterError is one
             raise _refusal(f"{notebook.stem}: {error}") from None
+    _require_computing(notebook, known | values)
+
+
+def _require_computing(notebook: Path, values: dict[str, Any]) -> None:
+    """Refuse a device, a dtype or a number of threads that the chapter could not compute with."""
+    from lab.settings import computing
+
+    asked = [values.get(name) for name in ("device", "dtype", "threads")]
+    if None not in asked:
+        try:
+            computing(*asked)
+        except ValueError as error:
+            raise _refusal(f"{notebook.stem}: {error}") from None
 
 
 def casts(notebook: Path) -> dict[str, Callable[[Any], Any]]:
     """Return how the chapter casts its parameters, so that a range is refused before a run.
 
-    They are the calls such as `mc.integer("seed", seed, at_least=0)` in its cells.
+    They are the calls such as `settings.integer("seed", seed, at_least=0)` in its cells.
     """
     from lab import settings as parameters
 
@@ -169,7 +190,7 @@ def in_words(values: dict[str, Any]) -> str:
 def parse(assignments: list[str]) -> dict[str, Any]:
     """Return the values of command-line settings such as seed=3 or widths=[1,2]."""
     values = {}
-    for text in assignments:
+    for text in _assignments(" ".join(assignments)):
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise _refusal(f"{text!r}: write parameter=value, such as seed=3")
@@ -178,3 +199,8 @@ def parse(assignments: list[str]) -> dict[str, Any]:
         except yaml.YAMLError:
             raise _refusal(f"{text!r}: {value!r} is not a value") from None
     return values
+
+
+def _assignments(text: str) -> list[str]:
+    """Return the assignments in a line; a list may hold blanks, as in depths=[2, 3] seed=1."""
+    return [part for part in re.split(r"\s+(?=[A-Za-z_]\w*=)", text.strip()) if part]

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from book.pipeline import ledger, pages
+from book.pipeline import engine, ledger, pages
 from book.pipeline.profiles import ROOT, chapters
 
 BUILD = ROOT / "_build"
@@ -21,8 +21,11 @@ LOG = BUILD / "jupyter-book.log"
 def stage() -> None:
     """Copy the book to _build/stage, with what this build made in place of what is committed."""
     shutil.rmtree(STAGE, ignore_errors=True)
-    skip = shutil.ignore_patterns("*.ipynb", "pipeline", "reference", "__pycache__")
+    skip = shutil.ignore_patterns("*.ipynb", "lab", "pipeline", "reference", "__pycache__")
     shutil.copytree(ROOT / "book", STAGE / "book", ignore=skip)
+    scripts = ROOT / "book" / "lab" / "figures"
+    only = shutil.ignore_patterns("*.py", "__pycache__")
+    shutil.copytree(scripts, STAGE / "book" / "lab" / "figures", ignore=only)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, STAGE / name)
     for name, source in chapters().items():
@@ -86,4 +89,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(engine.told(main))

@@ -6,7 +6,7 @@ from: a chapter depends on the figures that it draws, and not on those of other 
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -22,9 +22,16 @@ def of(notebook: Path, root: Path = ROOT) -> list[Path]:
 
 def digest(notebook: Path, root: Path = ROOT) -> str:
     """Return a digest of all that a chapter is made from, but its parameters."""
-    found = hashlib.sha256(repr(code(notebook)).encode())
-    for file in [*of(notebook, root), root / "requirements.lock"]:
-        if file.exists():
+    making = [root / "book" / "pipeline" / name for name in ("execute.py", "profiles.py")]
+    files = [*of(notebook, root), root / "requirements.lock", *making]
+    return hashlib.sha256((repr(code(notebook)) + of_files(files, root)).encode()).hexdigest()
+
+
+def of_files(files: Iterable[Path], root: Path = ROOT) -> str:
+    """Return a digest of the names and the contents of files; one that is missing is left out."""
+    found = hashlib.sha256()
+    for file in files:
+        if file.is_file():
             found.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
     return found.hexdigest()
 

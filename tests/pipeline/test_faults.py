@@ -1,13 +1,10 @@
 """What a run leaves behind when it is killed, runs out of time or space, or raises."""
 
 import os
-import pty
-import select
 import shutil
 import signal
 import subprocess
 import sys
-import termios
 import time
 from pathlib import Path
 
@@ -34,7 +31,8 @@ def write(folder, name, *sources):
 @pytest.fixture
 def project(tmp_path):
     """The pipeline with two tiny chapters in place of the book's."""
-    shutil.copytree(ROOT / "book" / "pipeline", tmp_path / "book" / "pipeline")
+    for folder in ("pipeline", "lab"):
+        shutil.copytree(ROOT / "book" / folder, tmp_path / "book" / folder)
     shutil.copy(ROOT / "Snakefile", tmp_path)
     (tmp_path / "requirements.lock").touch()
     (tmp_path / "params").mkdir()
@@ -115,22 +113,6 @@ def test_a_chapter_that_raises_does_not_stop_the_others(project):
     assert line.startswith(
         "error: chapter 01-quick, cell 3 (default parameters): ZeroDivisionError: division by zero"
     )
-
-
-def test_a_terminal_sees_a_bar(project):
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
-    build = start(project, "--profile", "hang", stderr=theirs)
-    os.close(theirs)
-    seen, until = b"", time.monotonic() + 60
-    while b"book: 02-slow" not in seen and time.monotonic() < until:
-        if select.select([ours], [], [], 1.0)[0]:
-            seen += os.read(ours, 1024)
-    os.killpg(build.pid, signal.SIGKILL)
-    build.communicate()
-    os.close(ours)
-    assert b"book: 02-slow" in seen
-    assert b"%|" in seen
 
 
 @pytest.mark.parametrize(

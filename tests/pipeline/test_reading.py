@@ -25,7 +25,7 @@ def config(**options):
 
 
 # -- the Sphinx extension ------------------------------------------------------
-def test_the_scripts_come_from_the_installed_packages(reading):
+def test_the_scripts_are_those_of_plotly_and_of_the_lab(reading):
     given = config()
     reading.configure(None, given)
     assert [path.split("/")[-1] for path in given.html_static_path[1:]] == [
