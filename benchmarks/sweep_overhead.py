@@ -23,12 +23,12 @@ USUAL = [(20, 1), (200, 10), (1000, 50)]
 
 def book(root: Path, runs: int, batch: int) -> None:
     """Write a book with one chapter that does nothing, and a sweep over it."""
-    for folder in ("book", "params", "sweeps"):
+    for folder in ("book", "profiles", "sweeps"):
         (root / folder).mkdir()
-    shutil.copytree(ROOT / "profiles", root / "profiles")
+    shutil.copytree(ROOT / "clusters", root / "clusters")
     shutil.copy(ROOT / "sweep.smk", root)
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/01-nothing\n")
-    (root / "params" / "quick.yaml").write_text("{}\n")
+    (root / "profiles" / "quick.yaml").write_text("{}\n")
     cell = nbformat.v4.new_code_cell("seed = 0", metadata={"tags": ["parameters"]})
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})

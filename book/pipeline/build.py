@@ -15,7 +15,7 @@ from book.pipeline import engine, profiles
 def main(arguments: list[str] | None = None) -> int:
     """Run the pipeline and return the exit status."""
     parser = argparse.ArgumentParser(prog="book.pipeline.build")
-    parser.add_argument("--profile", default="paper", help="the file params/PROFILE.yaml")
+    parser.add_argument("--profile", default="paper", help="the file profiles/PROFILE.yaml")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     parser.add_argument("--chapters", action="store_true", help="execute them and stop there")
     options = parser.parse_args(arguments)

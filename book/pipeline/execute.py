@@ -227,7 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="book.pipeline.execute")
     parser.add_argument("chapter", help="its name, such as 04-connected-components, or its number")
     parser.add_argument("out", type=Path, help="the folder for the results, or their name in it")
-    parser.add_argument("--profile", default="paper", help="the file params/PROFILE.yaml")
+    parser.add_argument("--profile", default="paper", help="the file profiles/PROFILE.yaml")
     parser.add_argument("--timeout", type=int, default=LONGEST, help="seconds for one cell")
     parser.add_argument("values", nargs="*", metavar="parameter=value")
     options = parser.parse_intermixed_args(arguments)

@@ -79,21 +79,21 @@ def defaults(notebook: Path) -> dict[str, Any]:
 
 
 def profile(name: str, root: Path = ROOT) -> dict[str, dict[str, Any]]:
-    """Return what params/<name>.yaml sets, chapter by chapter, after checking all of it."""
-    path = root / "params" / f"{name}.yaml"
+    """Return what profiles/<name>.yaml sets, chapter by chapter, after checking all of it."""
+    path = root / "profiles" / f"{name}.yaml"
     if not path.exists():
-        known = sorted(p.stem for p in (root / "params").glob("*.yaml"))
+        known = sorted(p.stem for p in (root / "profiles").glob("*.yaml"))
         raise unknown("profile", name, known)
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        raise _refusal(f"params/{name}.yaml is not valid YAML: {error}") from None
+        raise _refusal(f"profiles/{name}.yaml is not valid YAML: {error}") from None
     if not isinstance(settings, dict) or not all(isinstance(v, dict) for v in settings.values()):
-        raise _refusal(f"params/{name}.yaml: expected chapter: {{parameter: value}}")
+        raise _refusal(f"profiles/{name}.yaml: expected chapter: {{parameter: value}}")
     known_chapters = chapters(root)
     for chapter, values in settings.items():
         if chapter not in known_chapters:
-            raise unknown("chapter", chapter, known_chapters, f"params/{name}.yaml: ")
+            raise unknown("chapter", chapter, known_chapters, f"profiles/{name}.yaml: ")
         require(known_chapters[chapter], values)
     return settings
 

@@ -9,7 +9,7 @@ import pytest
 from book.pipeline import profiles
 
 CHAPTERS = profiles.chapters()
-PROFILES = [path.stem for path in (profiles.ROOT / "params").glob("*.yaml")]
+PROFILES = [path.stem for path in (profiles.ROOT / "profiles").glob("*.yaml")]
 
 
 @pytest.fixture(params=CHAPTERS.values(), ids=CHAPTERS.keys())

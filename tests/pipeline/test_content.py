@@ -27,9 +27,9 @@ def project(tmp_path):
     root = tmp_path / "a folder & more"  # as a reader may call it
     shutil.copytree(ROOT / "book" / "pipeline", root / "book" / "pipeline")
     shutil.copy(ROOT / "Snakefile", root)
-    for folder in ("params", "mc_lib", "book/lab"):
+    for folder in ("profiles", "mc_lib", "book/lab"):
         (root / folder).mkdir()
-    (root / "params" / "paper.yaml").touch()
+    (root / "profiles" / "paper.yaml").touch()
     (root / "requirements.lock").touch()
     (root / "_toc.yml").write_text("root: book/index\nchapters: [{file: book/1}, {file: book/2}]")
     (root / "mc_lib" / "__init__.py").write_text("one = 1\n")

@@ -35,9 +35,9 @@ def project(tmp_path):
         shutil.copytree(ROOT / "book" / folder, tmp_path / "book" / folder)
     shutil.copy(ROOT / "Snakefile", tmp_path)
     (tmp_path / "requirements.lock").touch()
-    (tmp_path / "params").mkdir()
-    (tmp_path / "params" / "paper.yaml").touch()
-    (tmp_path / "params" / "hang.yaml").write_text("02-slow: {seed: 1}")
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "paper.yaml").touch()
+    (tmp_path / "profiles" / "hang.yaml").write_text("02-slow: {seed: 1}")
     (tmp_path / "_toc.yml").write_text(
         "root: book/index\nchapters: [{file: book/01-quick}, {file: book/02-slow}]"
     )

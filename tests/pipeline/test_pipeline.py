@@ -25,7 +25,7 @@ def book(tmp_path):
         "format: jb-book\nroot: book/index\nparts:\n- chapters:\n  - file: book/01-tiny\n"
     )
     (tmp_path / "book").mkdir()
-    (tmp_path / "params").mkdir()
+    (tmp_path / "profiles").mkdir()
     write_chapter(tmp_path, "seed = 0\nscale = 1.0\nname = 'a'\nsizes = [1, 2]", "print(seed)")
     return tmp_path
 
@@ -48,7 +48,7 @@ def test_defaults_are_read_from_the_parameters_cell(book):
 
 
 def test_a_profile_gives_its_values(book):
-    (book / "params" / "mine.yaml").write_text("01-tiny: {seed: 3, scale: 2}")
+    (book / "profiles" / "mine.yaml").write_text("01-tiny: {seed: 3, scale: 2}")
     assert profiles.profile("mine", book) == {"01-tiny": {"seed": 3, "scale": 2}}
 
 
@@ -66,7 +66,7 @@ def test_a_profile_gives_its_values(book):
     ],
 )
 def test_a_wrong_profile_is_refused(book, text, message):
-    (book / "params" / "mine.yaml").write_text(text)
+    (book / "profiles" / "mine.yaml").write_text(text)
     with pytest.raises(ParameterError, match=message):
         profiles.profile("mine", book)
 
