@@ -8,7 +8,7 @@ RUN = $(BIN)/python -m
   bench-rebasin drift mutate lock clean environment
 
 book: environment
-	@$(RUN) book.pipeline.build --profile $(PROFILE)
+	@$(RUN) book.pipeline.book --profile $(PROFILE)
 
 test: environment
 	@$(BIN)/ruff check --quiet .
@@ -43,7 +43,7 @@ chapter: environment
 
 # execute all chapters with the paper's settings and commit what they show
 chapters: environment
-	@$(RUN) book.pipeline.build --chapters
+	@$(RUN) book.pipeline.book --chapters
 	@$(RUN) book.pipeline.adopt
 
 # chapters × seeds × settings from sweeps/NAME.yaml: make sweep SWEEP=seeds ON=local|slurm|kubernetes
@@ -68,7 +68,7 @@ _build/bench/ready: benchmarks/requirements.lock pyproject.toml
 
 # against rebasin, in an environment of its own
 bench-rebasin: _build/rebasin/ready
-	@_build/rebasin/bin/python benchmarks/against_rebasin.py
+	@PYTHONPATH=book _build/rebasin/bin/python benchmarks/against_rebasin.py
 
 _build/rebasin/ready: benchmarks/rebasin.lock pyproject.toml
 	@rm -rf _build/rebasin && $(PYTHON) -m venv _build/rebasin
@@ -85,8 +85,12 @@ mutate: environment
 	@MC_LIB_PLAIN=all OMP_NUM_THREADS=1 $(BIN)/mutmut run
 	@$(BIN)/mutmut results
 
-lock: environment
-	@$(RUN) book.pipeline.lock
+# resolve the packages again; versions that still fit stay, unless UPGRADE=--upgrade
+lock: | $(BIN)/uv
+	@$(BIN)/uv pip compile --quiet $(UPGRADE) pyproject.toml --output-file requirements.lock
+
+$(BIN)/uv:
+	@$(PYTHON) book/pipeline/environment.py
 
 environment:
 	@$(PYTHON) book/pipeline/environment.py

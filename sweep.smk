@@ -38,6 +38,6 @@ rule job:
         runtime=lambda wildcards: 5 + len(PLAN["jobs"][wildcards.job]) * PLAN["timeout"] // 60,
         mem_mb=lambda wildcards: PLAN["mem_mb"][wildcards.job],
     shell:
-        "out=$(realpath -m {output}) log=$(realpath -m {log}); cd {ROOT}; "
-        "{sys.executable} -m book.pipeline.sweep_job {FOLDER}/plan.json {wildcards.job} $out"
-        " 2> >(tee $log >&2)"
+        'out=$(realpath -m {output}) log=$(realpath -m {log}); cd {ROOT:q}; '
+        '{sys.executable:q} -m book.pipeline.sweep_job {FOLDER}/plan.json {wildcards.job} "$out"'
+        ' 2> >(tee "$log" >&2)'

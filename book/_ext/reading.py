@@ -1,8 +1,8 @@
 """What a reader's browser needs: the scripts of interactive figures, and launch buttons.
 
 plotly.js comes from the installed package, so it is not committed, and our own script lies with
-the figures in the lab; only a page with an interactive figure loads them. Launch buttons need an address to launch from: while
-`repository: url:` in _config.yml is empty, none is drawn.
+the figures in the lab; only a page with an interactive figure loads them. Launch buttons need an
+address to launch from: while `repository: url:` in _config.yml is empty, none is drawn.
 """
 
 import os

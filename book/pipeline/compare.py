@@ -2,8 +2,8 @@
 
     python -m book.pipeline.compare
 
-The chapters run in nbval, in the surroundings in which every chapter runs. PNG pixels are never
-compared: they depend on fonts. The numbers behind them must agree.
+The chapters run in nbval, which compares what each cell prints. PNG pixels are never compared:
+they depend on fonts. The numbers behind them must agree.
 """
 
 import shutil
@@ -11,19 +11,30 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import numpy as np
 
-from book.pipeline.execute import surroundings, variables
+from book.pipeline import engine
 from book.pipeline.profiles import ROOT
+from book.pipeline.run import surroundings, variables
 
 RTOL, ATOL = 1e-6, 1e-9
 REFERENCE = ROOT / "book" / "reference"
-UNCOMPARED = {"nbval-ignore-output", "injected-parameters"}  # tags
 NBVAL = (
-    *("--override-ini", "addopts=-q", "-W", "default", "-n", "auto", "--dist", "loadfile"),
+    *("--override-ini", "addopts=-q", "-W", "default"),
     *("--nbval", "--nbval-current-env", "--nbval-cell-timeout", "300"),
 )
+CORES = ("-n", "auto", "--dist", "loadfile")
+
+
+def again(
+    notebooks: Path, records: Path, *options: str, output: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Execute a chapter, or a folder of them, with nbval; what is drawn goes to `records`."""
+    shutil.rmtree(records, ignore_errors=True)
+    records.mkdir(parents=True)
+    command = [sys.executable, "-m", "pytest", *NBVAL, *options, str(notebooks)]
+    with variables(surroundings(records)):
+        return subprocess.run(command, cwd=ROOT, check=False, text=True, stdout=output)
 
 
 def differences(folder: Path, reference: Path) -> list[str]:
@@ -61,40 +72,10 @@ def _difference(name: str, key: str, a: np.ndarray, b: np.ndarray) -> str:
     return ""
 
 
-def lines(committed: Path, executed: Path) -> list[str]:
-    """Return the cells whose printed output differs, by their number in the committed chapter."""
-    theirs, ours = (
-        [cell for cell in nbformat.read(path, as_version=4).cells if _is_compared(cell)]
-        for path in (committed, executed)
-    )
-    pairs = enumerate(zip(theirs, ours, strict=True), start=1)
-    return [f"cell {number} prints otherwise" for number, (a, b) in pairs if _text(a) != _text(b)]
-
-
-def _is_compared(cell: nbformat.NotebookNode) -> bool:
-    return cell.cell_type == "code" and not UNCOMPARED & set(cell.metadata.get("tags", []))
-
-
-def _text(cell: nbformat.NotebookNode) -> str:
-    """Return what a cell printed or showed as text; pictures are compared as arrays."""
-    outputs = cell.outputs
-    shown = (x.get("text") or x.get("data", {}).get("text/html", "") for x in outputs)
-    return "".join("".join(text) for text in shown)
-
-
-def executed(folder: Path) -> int:
-    """Execute all chapters with nbval, with their records in `folder`; return the exit status."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with variables(surroundings(folder)):
-        command = [sys.executable, "-m", "pytest", *NBVAL, "book"]
-        return subprocess.run(command, cwd=ROOT, check=False).returncode
-
-
-def main(folder: Path = ROOT / "_build" / "check", reference: Path = REFERENCE) -> int:
+def main(records: Path = ROOT / "_build" / "check", reference: Path = REFERENCE) -> int:
     """Execute and compare, and return the exit status."""
-    status = executed(folder)
-    found = differences(folder / "figures", reference)
+    status = again(ROOT / "book", records, *CORES).returncode
+    found = differences(records / "figures", reference)
     for line in found:
         print(f"error: figure {line}", file=sys.stderr)
     if not found:
@@ -103,4 +84,4 @@ def main(folder: Path = ROOT / "_build" / "check", reference: Path = REFERENCE) 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(engine.told(main))

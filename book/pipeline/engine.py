@@ -16,7 +16,7 @@ from typing import IO, TextIO
 
 from book.pipeline.profiles import ROOT
 
-OURS = re.compile(r"error: |.*: executed in ")  # the lines of our own commands
+OURS = re.compile(r"error: |.*: executed in | +output: ")  # of our commands, of a dry run
 
 
 class Busy(RuntimeError):
@@ -43,7 +43,8 @@ def run(arguments: list[str], root: Path = ROOT) -> int:
         Busy: another run works in this folder.
     """
     with lock(root / "_build" / "lock", "a build") as held:
-        with start([*arguments, "--quiet", "rules", "host"], root, held) as process:
+        quiet = [] if "--dry-run" in arguments else ["--quiet", "rules", "host"]
+        with start([*arguments, *quiet], root, held) as process:
             lines = _follow(process.stdout)
     if process.returncode and not any(line.startswith("error: ") for line in lines):
         print("".join(lines), end="", file=sys.stderr)

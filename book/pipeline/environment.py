@@ -1,8 +1,17 @@
-"""Set up .venv when it is missing or stale. Runs on a bare Python: standard library only."""
+"""Set up .venv when it is missing or stale. Runs on a bare Python: standard library only.
+
+    python book/pipeline/environment.py [--here]
+
+Every package comes from requirements.lock and is checked by its hash, setuptools first, which
+builds what has no wheel. torch alone is not hashed: its version is pinned in pyproject.toml, and
+which build of it a machine gets, for a processor or an accelerator, is for pip to find. With
+--here the packages go to the Python that runs, as on Binder, and not to .venv.
+"""
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,20 +19,32 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VENV = os.path.join(ROOT, ".venv")
 STAMP = os.path.join(VENV, "ready.json")
-LOG = os.path.join(ROOT, "_build", "environment.log")
+BUILD = os.path.join(ROOT, "_build")
+LOG, BUILDER = os.path.join(BUILD, "environment.log"), os.path.join(BUILD, "setuptools.lock")
+LOCK = os.path.join(ROOT, "requirements.lock")
 LEAST = (3, 11)
+OFFLINE = ("NewConnectionError", "Name or service not known", "name resolution", "ProxyError")
+
+
+def read(name):
+    """Return the text of a file of the project."""
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        return file.read()
+
+
+def project():
+    """Return what pyproject.toml says about the packages: project, build system, torch."""
+    import tomllib  # not at the top: a Python too old has no tomllib, and is told so first
+
+    found = tomllib.loads(read("pyproject.toml"))
+    pins = found["tool"]["uv"]["constraint-dependencies"]
+    (torch,) = [pin for pin in pins if pin.startswith("torch==")]
+    return {"project": found["project"], "build-system": found["build-system"], "torch": torch}
 
 
 def fingerprint():
     """Return what the environment was made from: two equal ones need no new install."""
-    import tomllib  # not at the top: a Python too old has no tomllib, and is told so first
-
-    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
-        project = tomllib.load(file)
-    wanted = {name: project[name] for name in ("project", "build-system")}
-    with open(os.path.join(ROOT, "requirements.lock"), encoding="utf-8") as file:
-        lock = file.read()
-    text = json.dumps([wanted, lock, sys.version, ROOT], sort_keys=True)
+    text = json.dumps([project(), read("requirements.lock"), sys.version, ROOT], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -38,10 +59,7 @@ def is_current(wanted):
 
 def run(log, *command):
     """Run a command with its output in the log; return whether it succeeded."""
-    constraint = os.path.join(ROOT, "requirements.lock")
-    # PIP_CONSTRAINT also pins the build back end; newer pips read the second name for that
-    pins = {"PIP_CONSTRAINT": constraint, "PIP_BUILD_CONSTRAINT": constraint}
-    environ = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", **pins)
+    environ = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1")
     return subprocess.call(command, stdout=log, stderr=log, cwd=ROOT, env=environ) == 0
 
 
@@ -49,38 +67,60 @@ def cause():
     """Say in a few words why the installation failed, from the log."""
     with open(LOG, encoding="utf-8", errors="replace") as file:
         text = file.read()
-    offline = (
-        "NewConnectionError",
-        "Name or service not known",
-        "name resolution",
-        "ProxyError",
-    )
-    if any(sign in text for sign in offline):
+    if any(sign in text for sign in OFFLINE):
         return "the packages could not be downloaded: is there a network?"
     errors = [line.strip() for line in text.splitlines() if line.startswith("ERROR:")]
     return errors[0] if errors else "pip failed"
 
 
-def install():
-    """Make .venv from the lock; return whether that succeeded."""
-    shutil.rmtree(VENV, ignore_errors=True)
-    os.makedirs(os.path.dirname(LOG), exist_ok=True)
-    python = os.path.join(VENV, "bin", "python")
+def builder():
+    """Write the part of the lock that names setuptools to a file; return the file."""
+    with open(BUILDER, "w", encoding="utf-8") as file:
+        file.write(re.search(r"^setuptools==(.+\\\n)*.+$", read("requirements.lock"), re.M)[0])
+    return BUILDER
+
+
+def commands(python):
+    """Yield what installs the packages for a Python, which is made first if it is that of .venv."""
+    if python != sys.executable:
+        yield sys.executable, "-m", "venv", VENV
+    pip = (python, "-m", "pip", "install")
+    locked = (*pip, "--require-hashes", "--no-deps", "--no-build-isolation", "-r")
+    yield (*locked, builder())
+    yield (*locked, LOCK)
+    yield (*pip, project()["torch"])
+    yield (*pip, "--no-deps", "--no-build-isolation", "-e", ".")
+    # the first import builds matplotlib's font cache and says so; not in a chapter
+    yield python, "-c", "import matplotlib.pyplot"
+
+
+def install(python):
+    """Install the packages for a Python; return whether that succeeded, after saying why not."""
+    os.makedirs(BUILD, exist_ok=True)
     with open(LOG, "w", encoding="utf-8") as log:
-        return (
-            run(log, sys.executable, "-m", "venv", VENV)
-            and run(log, python, "-m", "pip", "install", "-e", ".[book,test]")
-            # the first import builds matplotlib's font cache and says so; not in a chapter
-            and run(log, python, "-c", "import matplotlib.pyplot")
-        )
+        done = all(run(log, *command) for command in commands(python))
+    if not done:
+        sys.stderr.write(f"error: no environment: {cause()} (log: _build/environment.log)\n")
+    return done
 
 
-def main():
-    """Make sure that .venv is there and current.
+def venv():
+    """Make .venv anew, whole or not at all; return whether that succeeded."""
+    state = "stale" if os.path.exists(VENV) else "missing"
+    print(f"environment: .venv is {state}; installing the locked packages (a few minutes)")
+    sys.stdout.flush()
+    shutil.rmtree(VENV, ignore_errors=True)
+    if not install(os.path.join(VENV, "bin", "python")):
+        shutil.rmtree(VENV, ignore_errors=True)
+        return False
+    with open(STAMP, "w", encoding="utf-8") as file:
+        json.dump(fingerprint(), file)
+    print("environment: .venv is ready")
+    return True
 
-    Returns:
-        The exit status.
-    """
+
+def main(arguments=()):
+    """Make sure that the packages are there and current, and return the exit status."""
     if sys.version_info < LEAST:
         found = ".".join(str(part) for part in sys.version_info[:3])
         sys.stderr.write(
@@ -88,21 +128,10 @@ def main():
             "name a newer one with make PYTHON=...\n"
         )
         return 2
-    wanted = fingerprint()
-    if is_current(wanted):
-        return 0
-    state = "stale" if os.path.exists(VENV) else "missing"
-    print(f"environment: .venv is {state}; installing the locked packages (a few minutes)")
-    sys.stdout.flush()
-    if not install():
-        shutil.rmtree(VENV, ignore_errors=True)  # nothing half-made stays behind
-        sys.stderr.write(f"error: no environment: {cause()} (log: _build/environment.log)\n")
-        return 1
-    with open(STAMP, "w", encoding="utf-8") as file:
-        json.dump(wanted, file)
-    print("environment: .venv is ready")
-    return 0
+    if "--here" in arguments:
+        return 0 if install(sys.executable) else 1
+    return 0 if is_current(fingerprint()) or venv() else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

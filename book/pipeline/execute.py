@@ -17,23 +17,16 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import psutil
 
-from book.pipeline import engine, made, profiles
+from book.pipeline import colophon, engine, profiles
+from book.pipeline.run import CHECKS, surroundings, variables
 
-RECORDS, CHECKS = "MC_LIB_RECORDS", "MC_LIB_CHECKS"  # as in lab.claims, slow to import
-FOREIGN = (
-    *("MATPLOTLIBRC", "PYTHONSTARTUP", "PYTHONHOME", "JUPYTER_PATH", "JUPYTER_CONFIG_PATH"),
-    *("IPYTHON_DIR", "JUPYTER_PLATFORM_DIRS"),
-)
-"""Variables by which a reader's own configuration would reach a chapter."""
-
+RESULTS = (".records", ".ipynb")  # the notebook last: with it the run is whole
 SCRATCH = ".running-"
 LONGEST = 3600  # seconds for one cell, unless a command says otherwise
 
@@ -56,46 +49,37 @@ def execute(
         ChapterFailed: a cell raised or ran longer than `timeout` seconds, its kernel died, or
             the results could not be written.
     """
-    started = time.monotonic()
-    target, records = out.with_suffix(".ipynb"), out.with_suffix(".records")
     failed = out.with_suffix(".failed.ipynb")
-    for old in (target, records, failed, *_abandoned(out)):
+    for old in (*map(out.with_suffix, RESULTS), failed, *_abandoned(out)):
         _remove(old)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         prefix = f"{SCRATCH}{out.name}-{os.getpid()}-"
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=prefix) as scratch:
-            draft, draft_records = Path(scratch) / target.name, Path(scratch) / records.name
-            draft_records.mkdir()
+            draft = Path(scratch) / out.name
             try:
-                _papermill(notebook, draft, draft_records, values, timeout, progress)
-                _require_pictures(draft)
-                _write_run(draft, draft_records, notebook, values, started)
+                _run(notebook, draft, values, timeout, progress)
             except Exception:
-                if draft.exists():
-                    draft.replace(failed)
+                if draft.with_suffix(".ipynb").exists():
+                    draft.with_suffix(".ipynb").replace(failed)
                 raise
-            draft_records.replace(records)
-            draft.replace(target)
+            for suffix in RESULTS:
+                draft.with_suffix(suffix).replace(out.with_suffix(suffix))
     except Exception as error:
         raise ChapterFailed(_message(notebook, values, failed, error)) from error
 
 
-def _papermill(
-    notebook: Path,
-    draft: Path,
-    records: Path,
-    values: dict[str, Any],
-    timeout: int,
-    progress: bool,
-) -> None:
+def _run(notebook: Path, draft: Path, values: dict[str, Any], timeout: int, progress: bool) -> None:
+    """Run the chapter and write the notebook and its records at `draft`."""
     import papermill  # slow to import, and not needed to refuse a parameter
 
+    started, records = time.monotonic(), draft.with_suffix(".records")
+    records.mkdir()
     logging.disable()  # what it logs is raised as well
     with variables(surroundings(records)):
-        papermill.execute_notebook(
+        executed = papermill.execute_notebook(
             notebook,
-            draft,
+            draft.with_suffix(".ipynb"),
             values,
             kernel_name="python3",
             cwd=notebook.parent,
@@ -104,69 +88,19 @@ def _papermill(
             execution_timeout=timeout,
             extra_arguments=["--IPKernelApp.log_level=50"],
         )
+    _require_pictures(executed)
+    parameters = profiles.defaults(notebook) | values
+    run = colophon.record(executed, parameters, time.monotonic() - started)
+    run["estimated_mb"] = profiles.memory(notebook, values)
+    (records / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
 
 
-def surroundings(records: Path, root: Path = profiles.ROOT) -> dict[str, str | None]:
-    """Return the environment in which every chapter runs, whoever runs it; None unsets a variable.
-
-    The reader's own configuration of Python, IPython, Jupyter and matplotlib stays outside, and
-    nothing is read from or written to a home folder. glibc keeps the memory of tensors of a few
-    MB, which come and go, instead of giving it back each time.
-    """
-    own = Path(sys.prefix) / "configuration"
-    own.mkdir(exist_ok=True)
-    return dict.fromkeys(FOREIGN) | {
-        RECORDS: str(records.resolve()),  # absolute: a chapter runs in its own folder
-        "PYTHONPATH": os.pathsep.join([str(root), str(root / "book")]),
-        "PYTHONNOUSERSITE": "1",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "MPLCONFIGDIR": str(own),
-        "IPYTHONDIR": str(own / "ipython"),
-        "JUPYTER_CONFIG_DIR": str(own / "jupyter"),
-        "JUPYTER_DATA_DIR": str(own / "jupyter"),
-        "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
-        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-        "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    }
-
-
-@contextmanager
-def variables(settings: Mapping[str, str | None]) -> Iterator[None]:
-    """Set environment variables, which the kernels inherit, for as long as this lasts."""
-    before = {name: os.environ.get(name) for name in settings}
-    _set(settings)
-    try:
-        yield
-    finally:
-        _set(before)
-
-
-def _set(settings: Mapping[str, str | None]) -> None:
-    for name, value in settings.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-def _require_pictures(draft: Path) -> None:
+def _require_pictures(executed: nbformat.NotebookNode) -> None:
     """Refuse a run in which a cell with a caption drew nothing."""
-    for cell in nbformat.read(draft, as_version=4).cells:
+    for cell in executed.cells:
         figure = cell.metadata.get("mystnb", {}).get("figure")
         if figure and not any("data" in output for output in cell.get("outputs", [])):
             raise ValueError(f"the cell of {figure['name']} shows no picture")
-
-
-def _write_run(
-    draft: Path, records: Path, notebook: Path, values: dict[str, Any], started: float
-) -> None:
-    run = made.record(
-        nbformat.read(draft, as_version=4),
-        profiles.defaults(notebook) | values,
-        time.monotonic() - started,
-    )
-    run["estimated_mb"] = profiles.memory(notebook, values)
-    (records / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
 
 
 def _message(notebook: Path, values: dict[str, Any], failed: Path, error: Exception) -> str:
@@ -222,40 +156,45 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Execute the chapter named on the command line and return the exit status."""
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="book.pipeline.execute")
     parser.add_argument("chapter", help="its name, such as 04-connected-components, or its number")
     parser.add_argument("out", type=Path, help="the folder for the results, or their name in it")
     parser.add_argument("--profile", default="paper", help="the file profiles/PROFILE.yaml")
     parser.add_argument("--timeout", type=int, default=LONGEST, help="seconds for one cell")
     parser.add_argument("values", nargs="*", metavar="parameter=value")
-    options = parser.parse_intermixed_args(arguments)
-    started = time.monotonic()
+    return parser.parse_intermixed_args(arguments)
+
+
+def _asked(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
+    """Return the chapter and the parameters that are asked for, or refuse them."""
+    notebook = profiles.find(options.chapter)
+    settings = profiles.profile(options.profile).get(notebook.stem, {})
+    overrides = profiles.parse(options.values)
+    values = settings | overrides  # the settings of a profile are checked with it
+    profiles.require(notebook, overrides)
+    profiles.require_memory(notebook, values)
+    return notebook, values
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Execute the chapter named on the command line and return the exit status."""
+    options, started = _options(arguments), time.monotonic()
     try:
-        notebook = profiles.find(options.chapter)
-        settings = profiles.profile(options.profile).get(notebook.stem, {})
-        overrides = profiles.parse(options.values)
-        values = settings | overrides  # the settings of a profile are checked with it
-        profiles.require(notebook, overrides)
-        profiles.require_memory(notebook, values)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    out = options.out / notebook.stem if options.out.is_dir() else options.out
-    # with other parameters than the paper's a failing claim is a finding; the rest is still wanted
-    checks = {CHECKS: "record"} if values else {}
-    try:
-        with variables(checks):
+        notebook, values = _asked(options)
+        out = options.out / notebook.stem if options.out.is_dir() else options.out
+        # with other parameters than the paper's a failing claim is a finding, and the run goes on
+        with variables({CHECKS: "record"} if values else {}):
             execute(notebook, out, values, options.timeout, progress=sys.stderr.isatty())
-    except ChapterFailed as error:
+    except (ValueError, ChapterFailed) as error:  # a ParameterError is a ValueError
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, ChapterFailed) else 2
+    records, seconds = out.with_suffix(".records"), time.monotonic() - started
     print(
-        f"{notebook.stem}: executed in {time.monotonic() - started:.0f} s; "
-        f"{out.with_suffix('.ipynb')}, figures in {out.with_suffix('.records') / 'figures'}"
+        f"{notebook.stem}: executed in {seconds:.0f} s; "
+        f"{out.with_suffix('.ipynb')}, figures in {records / 'figures'}"
     )
-    _report(out.with_suffix(".records") / "claims.jsonl")
+    _report(records / "claims.jsonl")
     return 0
 
 

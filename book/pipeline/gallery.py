@@ -1,7 +1,7 @@
 """The gallery of the front page: a thumbnail of each figure, with a link to where it stands."""
 
-import html
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from PIL import Image
@@ -9,34 +9,32 @@ from PIL import Image
 WIDTH = 320  # pixels of a thumbnail
 
 
-def figures(notebook: Path) -> list[tuple[str, str, str]]:
+def figures(notebook: Path) -> list[dict[str, Any]]:
     """Return the name, the alt text and the first sentence of the caption of each figure."""
-    found = []
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        meta = cell.metadata.get("mystnb", {})
-        if "figure" in meta:
-            title = meta["figure"]["caption"].split(". ")[0].split(": ")[0].rstrip(".")
-            found.append((meta["figure"]["name"], meta["image"]["alt"], title))
-    return found
+    metadata = (c.metadata.get("mystnb", {}) for c in nbformat.read(notebook, as_version=4).cells)
+    return [
+        {
+            "chapter": notebook.stem,
+            "name": meta["figure"]["name"],
+            "alt": meta["image"]["alt"],
+            "title": meta["figure"]["caption"].split(". ")[0].split(": ")[0].rstrip("."),
+        }
+        for meta in metadata
+        if "figure" in meta
+    ]
 
 
-def write(chapters: Path, names: list[str], folder: Path) -> str:
-    """Write the thumbnails to `folder` and return the gallery as HTML for the front page."""
+def thumbnails(chapters: Path, names: list[str], folder: Path) -> list[dict[str, Any]]:
+    """Write the thumbnails to `folder` and return what the gallery says of each figure."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
-    cards = []
-    for chapter in names:
-        for name, alt, title in figures(chapters / f"{chapter}.ipynb"):
-            drawn = chapters / f"{chapter}.records" / "figures" / f"{name}.png"
-            size = thumbnail(drawn, folder / f"{name}.png")
-            cards.append(
-                f'<a class="shown" href="{chapter}.html#{name}">'
-                f'<img src="../_static/gallery/{name}.png" alt="{html.escape(alt)}" '
-                f'width="{size[0]}" height="{size[1]}" loading="lazy">'
-                f"<span>{html.escape(title)}</span></a>"
-            )
-    return '<div class="gallery">\n' + "\n".join(cards) + "\n</div>\n"
+    found = [figure for name in names for figure in figures(chapters / f"{name}.ipynb")]
+    for figure in found:
+        name = f"{figure['name']}.png"
+        drawn = chapters / f"{figure['chapter']}.records" / "figures" / name
+        figure["size"] = thumbnail(drawn, folder / name)
+    return found
 
 
 def thumbnail(source: Path, target: Path) -> tuple[int, int]:

@@ -22,7 +22,7 @@ def of(notebook: Path, root: Path = ROOT) -> list[Path]:
 
 def digest(notebook: Path, root: Path = ROOT) -> str:
     """Return a digest of all that a chapter is made from, but its parameters."""
-    making = [root / "book" / "pipeline" / name for name in ("execute.py", "profiles.py")]
+    making = [root / "book" / "pipeline" / name for name in ("execute.py", "run.py")]
     files = [*of(notebook, root), root / "requirements.lock", *making]
     return hashlib.sha256((repr(code(notebook)) + of_files(files, root)).encode()).hexdigest()
 

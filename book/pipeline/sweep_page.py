@@ -5,6 +5,7 @@ from typing import Any
 
 from book.pipeline import sweep_table
 from book.pipeline.ledger import number
+from book.pipeline.sweep_store import Fields
 
 HEAD = """\
 <!-- Written by `make sweep-adopt`. Do not edit. -->
@@ -17,124 +18,115 @@ training finds may fail for some; then its line says for which seeds. A run that
 counts against all claims that it did not reach.
 """
 
+FACTS = """\
+| | |
+|---|---|
+| command | `make sweep SWEEP={name}` |
+| commit | {commit} |
+| seeds | {seeds} |
+| settings | {settings} |
+| runs | {runs:,}, together {seconds:,.0f} s ({cpu:,.0f} s of one core) |
+| processor | {processor}, {cores} cores; torch {torch} |
+"""
+
 NAMES = ("statement", "claim", "setting", "held", "closest to failing", "median (5–95 %)")
 
 
-def page(found: dict[str, Any]) -> str:
+def page(found: Fields) -> str:
     """Return the page of a table."""
-    failures = sweep_table.failures(found)
-    parts = [HEAD, summary(found, len(failures)), _facts(found)]
-    if failures:
+    parts = [HEAD, f"**{summary(found)}**\n", _facts(found)]
+    if failures := sweep_table.failures(found):
         parts.append("## Claims that did not hold in every run\n")
-        parts.append(_region("claims that did not hold", [(True, c, e) for c, e in failures]))
-    stopped = [
-        f"- {{doc}}`{chapter}`, cell {e['cell']}, setting {e['setting']}: {e['runs']} runs "
-        f"stopped with <code>{_safe(e['name'])}: {_safe(e['message'][:200])}</code> "
-        f"(seeds {_seeds(e['seeds'], e['runs'])})"
-        for chapter, part in found["chapters"].items()
-        for e in part["errors"]
-    ]
-    if stopped:
+        parts.append(_region("claims that did not hold", failures))
+    chapters = found["chapters"].items()
+    if stopped := [_stop(chapter, e) for chapter, part in chapters for e in part["errors"]]:
         parts.append("## Runs that stopped\n\n" + "\n".join(stopped) + "\n")
-    for chapter, part in found["chapters"].items():
-        parts.append(_chapter(chapter, part))
-    return "\n".join(parts)
+    return "\n".join([*parts, *(_chapter(chapter, part) for chapter, part in chapters)])
 
 
-def summary(found: dict[str, Any], failed: int) -> str:
+def summary(found: Fields) -> str:
     """Return the outcome in one sentence."""
+    failed = [claim["settings"].values() for _, claim in sweep_table.failures(found)]
     total = sum(len(part["claims"]) for part in found["chapters"].values())
-    entries = [c["settings"].values() for _, c in sweep_table.failures(found)]
-    unreached = sum(all(e["held"] + e["missing"] == e["runs"] for e in row) for row in entries)
-    verdict = f"{total - failed} held in every run, {failed} did not" if failed else "all held"
+    unreached = sum(all(e["held"] + e["missing"] == e["runs"] for e in row) for row in failed)
+    verdict = "all held"
+    if failed:
+        verdict = f"{total - len(failed)} held in every run, {len(failed)} did not"
     if unreached:
         verdict += f", of which {unreached} only because a run stopped before them"
-    return (
-        f"**{total} claims of {len(found['chapters'])} chapters in {found['runs']:,} runs: "
-        f"{verdict}.**\n"
-    )
+    head = f"{total} claims of {len(found['chapters'])} chapters in {found['runs']:,} runs"
+    return f"{head}: {verdict}."
 
 
-def _facts(found: dict[str, Any]) -> str:
+def _facts(found: Fields) -> str:
     seeds = found["seeds"]
     whole = seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 2
     listed = f"{seeds[0]} to {seeds[-1]}" if whole else ", ".join(map(str, seeds))
     settings = "; ".join(f"`{name}`: `{value}`" for name, value in found["settings"].items())
-    rows = {
-        "command": f"`make sweep SWEEP={found['name']}`",
-        "commit": found["commit"],
-        "seeds": listed,
-        "settings": settings,
-        "runs": f"{found['runs']:,}, together {found['seconds']:,.0f} s "
-        f"({found['cpu']:,.0f} s of one core)",
-        "processor": f"{found['processor']}, {found['cores']} cores; torch {found['torch']}",
-    }
-    lines = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return f"| | |\n|---|---|\n{lines}\n"
+    return FACTS.format(**found | {"seeds": listed, "settings": settings})
 
 
-def _chapter(chapter: str, part: dict[str, Any]) -> str:
-    short = {
-        id(claim): any(e["held"] < e["runs"] for e in claim["settings"].values())
-        for claim in part["claims"]
-    }
-    bad = sum(short.values())
+def _stop(chapter: str, error: Fields) -> str:
+    return (
+        f"- {{doc}}`{chapter}`, cell {error['cell']}, setting {error['setting']}: {error['runs']} "
+        f"runs stopped with <code>{_safe(error['name'])}: {_safe(error['message'][:200])}</code> "
+        f"(seeds {_seeds(error['seeds'], error['runs'])})"
+    )
+
+
+def _chapter(chapter: str, part: Fields) -> str:
+    claims = sorted(part["claims"], key=sweep_table.fails, reverse=True)  # those that failed first
+    bad = sum(map(sweep_table.fails, claims))
     outcome = f"{bad} did not hold in every run" if bad else "all held in every run"
-    ordered = sorted(part["claims"], key=lambda claim: not short[id(claim)])  # failed ones first
-    region = _region(f"claims of {chapter}", [(False, chapter, claim) for claim in ordered])
     return (
-        f"## {{doc}}`{chapter}`\n\n{len(ordered)} claims, {outcome} "
-        f"({part['seconds']:,.0f} s for all runs).\n\n"
-        f"<details><summary>the claims of {_safe(chapter)}</summary>\n{region}</details>\n"
+        f"## {{doc}}`{chapter}`\n\n"
+        f"{len(claims)} claims, {outcome} ({part['seconds']:,.0f} s for all runs).\n\n"
+        f"<details><summary>the claims of {chapter}</summary>\n"
+        f"{_region(f'claims of {chapter}', [('', claim) for claim in claims])}</details>\n"
     )
 
 
-def _region(label: str, claims: list[tuple[bool, str, dict[str, Any]]]) -> str:
-    """Return a table that scrolls inside its region, for (name the chapter?, chapter, claim)."""
+def _region(label: str, claims: list[tuple[str, Fields]]) -> str:
+    """Return a table that scrolls in its region; a claim comes with the chapter to name, or ""."""
     head = "".join(f'<th scope="col">{name}</th>' for name in NAMES)
-    rows = "\n".join(
-        _line(named, chapter, claim, setting, entry)
-        for named, chapter, claim in claims
-        for setting, entry in claim["settings"].items()
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{cell}</td>" for cell in _cells(chapter, claim, *pair)) + "</tr>\n"
+        for chapter, claim in claims
+        for pair in claim["settings"].items()
     )
     return (
-        f'<div class="ledger" tabindex="0" role="region" aria-label="{_safe(label)}">\n'
-        f'<table class="ledger"><tr>{head}</tr>\n{rows}\n</table>\n</div>\n'
+        f'<div class="ledger" tabindex="0" role="region" aria-label="{label}">\n'
+        f'<table class="ledger"><tr>{head}</tr>\n{rows}</table>\n</div>\n'
     )
 
 
-def _line(
-    named: bool, chapter: str, claim: dict[str, Any], setting: str, entry: dict[str, Any]
-) -> str:
-    statement = _safe(claim["statement"])
-    if named:
-        statement += f' <a href="{_safe(chapter)}.html">{_safe(chapter.partition("-")[0])}</a>'
-    short = entry["held"] < entry["runs"]
+def _cells(chapter: str, claim: Fields, setting: str, entry: Fields) -> list[str]:
+    link = f' <a href="{chapter}.html">{chapter.partition("-")[0]}</a>' if chapter else ""
+    texts = [_safe(claim["statement"]) + link, _safe(claim["what"]), _safe(setting)]
+    return [*texts, _held(entry), _worst(claim["relation"], entry), _spread(entry)]
+
+
+def _held(entry: Fields) -> str:
     held = f"{entry['held']} of {entry['runs']}"
     if entry["missing"]:
         held += f", {entry['missing']} not reached"
-    if short:
-        fewer = entry["runs"] - entry["held"]
+    if fewer := entry["runs"] - entry["held"]:
         held = f"<strong>{held}</strong>; not for {_seeds(entry['failed'], fewer)}"
-    cells = (statement, _safe(claim["what"]), _safe(setting), held, _worst(claim, entry))
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells, _spread(entry))) + "</tr>"
+    return held
 
 
-def _worst(claim: dict[str, Any], entry: dict[str, Any]) -> str:
-    if "worst" not in entry:
+def _worst(relation: str, entry: Fields) -> str:
+    if not (worst := entry.get("worst")):
         return ""
-    worst = entry["worst"]
-    if claim["relation"] == "=" and worst["measured"] == worst["reference"]:
+    if relation == "=" and worst["measured"] == worst["reference"]:
         return f"= {_value(worst['reference'])}"
     seed = f" (seed {worst['seed']})" if entry["runs"] > 1 else ""
-    return f"{_value(worst['measured'])} {claim['relation']} {_value(worst['reference'])}{seed}"
+    return f"{_value(worst['measured'])} {relation} {_value(worst['reference'])}{seed}"
 
 
-def _spread(entry: dict[str, Any]) -> str:
-    if "median" not in entry:
-        return ""
-    low, middle, high = (number(entry[name]) for name in ("low", "median", "high"))
-    return f"{middle} ({low} – {high})"
+def _spread(entry: Fields) -> str:
+    shown = [number(entry[key]) for key in ("median", "low", "high") if key in entry]
+    return "{} ({} – {})".format(*shown) if shown else ""
 
 
 def _value(value: Any) -> str:

@@ -1,201 +1,160 @@
 """What a sweep is: chapters × seeds × settings, from one file, checked before anything runs."""
 
-import hashlib
-import json
 import re
-from dataclasses import dataclass
+from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from book.pipeline import profiles, sweep_store
+from book.pipeline import profiles, sources
+from book.pipeline.sweep_store import Fields, fingerprint
+from lab.settings import ParameterError
 
-KEYS = {"chapters", "seeds", "settings", "batch", "timeout"}
-OWN = {"profile", "every"}  # keys of a setting that are not chapters
+HINTS = {
+    "chapters": "write a list of chapters, or all",
+    "seeds": "write a list such as [0, 1, 2], or {from: 0, to: 99}",
+    "settings": "expected name: value pairs",
+    "batch": "expected a whole number of at least 1",
+    "timeout": "expected a whole number of at least 1",
+}
 PARENT = 400  # megabytes of the process that the runs of a job are forked from
 UNKNOWN = 2000  # megabytes of a run, where memory.yml has no formula
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep as its file describes it, after checking all of it."""
-
-    name: str
-    chapters: dict[str, Path]
-    seeds: list[int]
-    settings: dict[str, dict[str, dict[str, Any]]]  # setting → chapter → what it sets
-    described: dict[str, Any]  # the settings as they stand in the file
-    batch: int  # runs in one job
-    timeout: float  # seconds for one run
-
-
-def read(path: Path, root: Path = profiles.ROOT) -> Sweep:
-    """Return the sweep that a file describes, or raise a ParameterError of one line."""
-    try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
-        raise _refusal(f"there is no {path.parent.name}/{path.name}; there are {known}") from None
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise _refusal(f"{path.name} is not valid YAML: {reason}") from None
-    try:
-        return _sweep(path.stem, text, root)
-    except ValueError as error:  # a ParameterError is one
-        raise _refusal(f"{path.parent.name}/{path.name}: {error}") from None
-
-
-def _sweep(name: str, text: Any, root: Path) -> Sweep:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise _refusal(f"{name!r}: a sweep's name has letters, digits, - and _ only")
-    if not isinstance(text, dict):
-        raise _refusal(f"expected the keys {', '.join(sorted(KEYS))}")
-    for key in text.keys() ^ KEYS:
-        word = "is missing" if key in KEYS else "is unknown"
-        raise _refusal(f"{key!r} {word}; a sweep has {', '.join(sorted(KEYS))}")
-    known = profiles.chapters(root)
-    chapters = _chapters(text["chapters"], known)
-    seeds = _seeds(text["seeds"])
-    settings = {
-        str(setting): _setting(str(setting), values, chapters, root)
-        for setting, values in _mapping("settings", text["settings"]).items()
-    }
-    for chapter, notebook in chapters.items():
-        for setting in settings.values():
-            for seed in {min(seeds), max(seeds)}:
-                profiles.require(notebook, setting[chapter] | {"seed": seed})
-    return Sweep(
-        name=name,
-        chapters=chapters,
-        seeds=seeds,
-        settings=settings,
-        described=text["settings"],
-        batch=_count("batch", text["batch"]),
-        timeout=_count("timeout", text["timeout"]),
-    )
-
-
-def _chapters(value: Any, known: dict[str, Path]) -> dict[str, Path]:
-    if value == "all":
-        return known
-    if not isinstance(value, list) or not value:
-        raise _refusal(f"chapters = {value!r}: write a list of chapters, or all")
-    for chapter in value:
-        if chapter not in known:
-            raise _refusal(f"unknown chapter {chapter!r}; there are {', '.join(known)}")
-    _once("chapters", value)
-    return {chapter: known[chapter] for chapter in value}
-
-
-def _seeds(value: Any) -> list[int]:
-    hint = "write a list such as [0, 1, 2], or {from: 0, to: 99}"
-    if isinstance(value, dict) and value.keys() == {"from", "to"}:
-        ends = (value["from"], value["to"])
-        if all(type(end) is int for end in ends) and ends[0] <= ends[1]:
-            return list(range(ends[0], ends[1] + 1))
-    if not isinstance(value, list) or not value or any(type(seed) is not int for seed in value):
-        raise _refusal(f"seeds = {value!r}: {hint}")
-    _once("seeds", value)
-    return value
-
-
-def _setting(
-    name: str, text: Any, chapters: dict[str, Path], root: Path
-) -> dict[str, dict[str, Any]]:
-    """Return what a setting sets, chapter by chapter: profile, then every, then the chapter."""
-    text = _mapping(f"setting {name}", text or {})
-    for key, values in text.items():
-        if key not in OWN | chapters.keys():
-            raise _refusal(
-                f"setting {name}: {key!r} is neither profile, nor every, nor one of the chapters "
-                f"of this sweep: {', '.join(chapters)}"
-            )
-        if key != "profile":
-            _mapping(f"setting {name}, {key}", values)
-    base = profiles.profile(text["profile"], root) if "profile" in text else {}
-    made = {}
-    for chapter in chapters:
-        made[chapter] = base.get(chapter, {}) | text.get("every", {}) | text.get(chapter, {})
-        if "seed" in made[chapter]:
-            raise _refusal(f"setting {name}: the seed of {chapter} comes from seeds")
-    return made
-
-
-def _mapping(what: str, value: Any) -> dict[Any, Any]:
-    if not isinstance(value, dict) or (what == "settings" and not value):
-        raise _refusal(f"{what} = {value!r}: expected name: value pairs")
-    return value
-
-
-def _count(what: str, value: Any) -> int:
-    if type(value) is not int or value < 1:
-        raise _refusal(f"{what} = {value!r}: expected a whole number of at least 1")
-    return value
-
-
-def _once(what: str, values: list[Any]) -> None:
-    twice = sorted({str(value) for value in values if values.count(value) > 1})
-    if twice:
-        raise _refusal(f"{what}: {', '.join(twice)} stands there twice")
-
-
-def _refusal(message: str) -> ValueError:
-    from lab.settings import ParameterError
-
-    return ParameterError(message)
-
-
-def plan(sweep: Sweep, root: Path = profiles.ROOT) -> dict[str, Any]:
-    """Return the sweep as runs and jobs.
+def read(path: Path, root: Path = profiles.ROOT) -> Fields:
+    """Return the sweep that a file describes, as runs and jobs, after checking all of it.
 
     `cases` lists what was asked for: chapter, setting, seed and the run that answers it. Two
     settings that are the same for a chapter share their runs.
+
+    Raises:
+        ParameterError: what is wrong, in one line.
     """
-    library = sweep_store.library(root)
-    runs: dict[str, dict[str, Any]] = {}
-    cases = []
-    for chapter, notebook in sweep.chapters.items():
-        code, defaults = sweep_store.code(notebook), profiles.defaults(notebook)
-        for setting, settings in sweep.settings.items():
-            memory = profiles.memory(notebook, settings[chapter]) or UNKNOWN
-            for seed in sweep.seeds:
-                values = {"seed": seed} | settings[chapter]
-                parameters = defaults | values
-                mark = sweep_store.fingerprint(code, library, parameters)
-                runs[mark] = {
-                    "chapter": chapter,
-                    "notebook": str(notebook.relative_to(root)),
-                    "values": values,
-                    "parameters": parameters,
-                    "mem_mb": memory,
-                }
-                cases.append([chapter, setting, seed, mark])
-    jobs = _jobs(runs, sweep.batch)
-    return {
-        "name": sweep.name,
-        "seeds": sweep.seeds,
-        "settings": sweep.described,
-        "batch": sweep.batch,
-        "timeout": sweep.timeout,
-        "mem_mb": {  # a job has one run at a time
-            job: PARENT + max(runs[mark]["mem_mb"] for mark in marks) for job, marks in jobs.items()
-        },
-        "cases": cases,
-        "runs": runs,
-        "jobs": jobs,
+    name = f"{path.parent.name}/{path.name}"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        raise ParameterError(f"there is no {name}; there are {known}")
+    try:
+        allowed = re.fullmatch(r"[A-Za-z0-9_-]+", path.stem)
+        _require(allowed, "a sweep's name has letters, digits, - and _ only")
+        return {"name": path.stem} | _plan(_text(path), root)
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:  # a ParameterError is one
+        raise ParameterError(f"{name}: {error}") from None
+
+
+def _text(path: Path) -> Fields:
+    """Return what stands in the file; each value has the form that it should."""
+    text, known = yaml.safe_load(path.read_text(encoding="utf-8")), ", ".join(sorted(HINTS))
+    _require(isinstance(text, dict), f"expected the keys {known}")
+    for key in text.keys() ^ HINTS.keys():
+        word = "is missing" if key in HINTS else "is unknown"
+        raise ValueError(f"{key!r} {word}; a sweep has {known}")
+    chapters, settings = text["chapters"], text["settings"]
+    right = {
+        "chapters": chapters == "all" or (isinstance(chapters, list) and chapters),
+        "seeds": {*map(type, _seeds(text["seeds"]))} == {int},
+        "settings": isinstance(settings, dict) and settings,
+        "batch": type(text["batch"]) is int and text["batch"] > 0,
+        "timeout": type(text["timeout"]) is int and text["timeout"] > 0,
     }
+    for key, is_right in right.items():
+        _require(is_right, f"{key} = {text[key]!r}: {HINTS[key]}")
+    return text
 
 
-def _jobs(runs: dict[str, dict[str, Any]], batch: int) -> dict[str, list[str]]:
+def _plan(text: Fields, root: Path) -> Fields:
+    """Return the runs and jobs of a sweep, from what stands in its file."""
+    chapters = _chapters(text["chapters"], profiles.chapters(root))
+    settings = {
+        str(name): _setting(f"setting {name}", values or {}, chapters, root)
+        for name, values in text["settings"].items()
+    }
+    seeds = _once("seeds", _seeds(text["seeds"]))
+    cases, runs = [], {}
+    for chapter, notebook in chapters.items():
+        for name, values in settings.items():
+            found = _runs(notebook, values[chapter], seeds, root)
+            cases += [[chapter, name, *pair] for pair in zip(seeds, found, strict=True)]
+            runs |= found
+    jobs = _jobs(runs, text["batch"])
+    memory = {job: PARENT + max(runs[x]["mem_mb"] for x in marks) for job, marks in jobs.items()}
+    plan = {"seeds": seeds, "mem_mb": memory, "cases": cases, "runs": runs, "jobs": jobs}
+    return {"settings": text["settings"], "timeout": text["timeout"]} | plan
+
+
+def _runs(notebook: Path, values: Fields, seeds: list[int], root: Path) -> dict[str, Fields]:
+    """Return the run of a chapter for each seed, by its fingerprint."""
+    for seed in {min(seeds), max(seeds)}:
+        profiles.require(notebook, values | {"seed": seed})
+    digest, defaults = sources.digest(notebook, root), profiles.defaults(notebook)
+    memory = profiles.memory(notebook, values) or UNKNOWN
+    runs = {}
+    for own in ({"seed": seed} | values for seed in seeds):
+        mark = fingerprint(digest, defaults | own)
+        runs[mark] = {
+            "fingerprint": mark,
+            "chapter": notebook.stem,
+            "notebook": str(notebook.relative_to(root)),
+            "file": f"runs/{notebook.stem}/{mark}.json",
+            "values": own,
+            "parameters": defaults | own,
+            "mem_mb": memory,
+        }
+    return runs
+
+
+def _jobs(runs: dict[str, Fields], batch: int) -> dict[str, list[str]]:
     """Return the runs in groups of one chapter, each named by what it holds."""
-    by_chapter: dict[str, list[str]] = {}
-    for mark, run in runs.items():
-        by_chapter.setdefault(run["chapter"], []).append(mark)
     jobs = {}
-    for chapter, marks in by_chapter.items():
-        for start in range(0, len(marks), batch):
-            group = marks[start : start + batch]
-            digest = hashlib.sha256(json.dumps(group).encode()).hexdigest()[:12]
-            jobs[f"{chapter}-{digest}"] = group
+    for chapter, same in groupby(runs, lambda mark: runs[mark]["chapter"]):
+        marks = list(same)
+        for group in (marks[i : i + batch] for i in range(0, len(marks), batch)):
+            jobs[f"{chapter}-{fingerprint(group)[:12]}"] = group
     return jobs
+
+
+def _chapters(value: Any, known: dict[str, Path]) -> dict[str, Path]:
+    wanted = known if value == "all" else _once("chapters", [*map(str, value)])
+    for chapter in wanted:
+        if chapter not in known:
+            raise profiles.unknown("chapter", chapter, known)
+    return {chapter: known[chapter] for chapter in wanted}
+
+
+def _seeds(value: Any) -> list[Any]:
+    """Return the seeds of a list or a range; none for anything else."""
+    match value:
+        case {"from": first, "to": last} if len(value) == 2 and type(first) is type(last) is int:
+            return list(range(first, last + 1))
+    return value if isinstance(value, list) else []
+
+
+def _setting(name: str, text: Any, chapters: dict[str, Path], root: Path) -> dict[str, Fields]:
+    """Return what a setting sets, chapter by chapter: profile, then every, then the chapter."""
+    _require(isinstance(text, dict), f"{name} = {text!r}: {HINTS['settings']}")
+    what = "is neither profile, nor every, nor one of the chapters of this sweep"
+    for key, values in text.items():
+        known = key in {"profile", "every", *chapters}
+        _require(known, f"{name}: {key!r} {what}: {', '.join(chapters)}")
+        right = key == "profile" or isinstance(values, dict)
+        _require(right, f"{name}, {key} = {values!r}: {HINTS['settings']}")
+    base = profiles.profile(text["profile"], root) if "profile" in text else {}
+    found = {c: base.get(c, {}) | text.get("every", {}) | text.get(c, {}) for c in chapters}
+    for chapter, values in found.items():
+        _require("seed" not in values, f"{name}: the seed of {chapter} comes from seeds")
+    return found
+
+
+def _once(what: str, values: list[Any]) -> list[Any]:
+    twice = [name for name, count in Counter(map(str, values)).items() if count > 1]
+    _require(not twice, f"{what}: {', '.join(twice)} stands there twice")
+    return values
+
+
+def _require(right: object, message: str) -> None:
+    if not right:
+        raise ValueError(message)

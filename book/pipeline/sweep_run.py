@@ -2,7 +2,8 @@
 
 The process is forked from one that has imported the library. What a parameter means is left to
 papermill: it adds the cell that sets them. Then the code cells run in order in a new namespace.
-Nothing is drawn to a file; a claim that fails is recorded and the run goes on.
+Nothing is drawn to a file; a claim that fails is recorded and the run goes on: MPLBACKEND and
+MC_LIB_CHECKS say so in the environment of the process that it is forked from.
 """
 
 import errno
@@ -16,49 +17,45 @@ import types
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
-from book.pipeline.execute import CHECKS, RECORDS
+from book.pipeline.sweep_store import Fields
 
-PRELOAD = (
+PRELOAD = [
     *("torch", "mc_lib", "lab.figures", "matplotlib.pyplot", "scipy.stats", "sklearn"),
     *("papermill.iorw", "papermill.parameterize", "book.pipeline.sweep_run"),
-)
+]
 """What the process imports from which all runs of a job are forked."""
 
 
-def work(connection: Connection, notebook: Path, values: dict[str, Any]) -> None:
-    """Run the chapter and send ("cell", number) at each cell, then ("done", result).
+def work(connection: Connection, notebook: Path, values: Fields) -> None:
+    """Run the chapter; send the number of each cell that begins, and then the result.
 
     An exception that the chapter raises belongs to the result. When something else is at fault,
-    such as a full disk or no memory, ("fault", reason) is sent instead of a result.
+    such as a full disk or no memory, the reason is sent instead of a result.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _silence()
-    os.environ[CHECKS] = "record"
-    os.environ.pop(RECORDS, None)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # what the chapter prints; its claims are kept
+        os.dup2(nowhere, stream)
     os.chdir(notebook.parent)
-    begun, error = time.monotonic(), None
+    begun = time.monotonic()
     try:
         error = run(parameterized(notebook, values), notebook.stem, connection)
+        connection.send(_found(error) | {"seconds": round(time.monotonic() - begun, 3)})
     except Exception as fault:
-        connection.send(("fault", f"{type(fault).__name__}: {fault}".splitlines()[0]))
-        return
-    connection.send(("done", outcome(error) | {"seconds": round(time.monotonic() - begun, 3)}))
+        connection.send(f"{type(fault).__name__}: {fault}".splitlines()[0])
 
 
-def parameterized(notebook: Path, values: dict[str, Any]) -> list[str]:
+def parameterized(notebook: Path, values: Fields) -> list[str]:
     """Return the code cells that papermill would execute, in order; empty ones do not run."""
     from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
-    chapter = load_notebook_node(str(notebook))
-    if values:
-        chapter = parameterize_notebook(chapter, values)
+    chapter = parameterize_notebook(load_notebook_node(str(notebook)), values)
     return [c.source for c in chapter.cells if c.cell_type == "code" and c.source.strip()]
 
 
-def run(cells: list[str], chapter: str, connection: Connection) -> dict[str, Any] | None:
+def run(cells: list[str], chapter: str, connection: Connection) -> Fields | None:
     """Execute the cells in a new namespace; return the exception that stopped them, if any.
 
     Raises:
@@ -70,7 +67,7 @@ def run(cells: list[str], chapter: str, connection: Connection) -> dict[str, Any
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module  # as in a notebook, where a cell is the main program
     for number, source in enumerate(cells, start=1):
-        connection.send(("cell", number))
+        connection.send(number)
         name = f"<{chapter}, cell {number}>"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         try:
@@ -85,8 +82,8 @@ def run(cells: list[str], chapter: str, connection: Connection) -> dict[str, Any
     return None
 
 
-def outcome(error: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what a run found and what it cost."""
+def _found(error: Fields | None) -> Fields:
+    """Return what the run found and what it cost."""
     import torch
 
     from lab.claims import claims_table
@@ -103,16 +100,6 @@ def outcome(error: dict[str, Any] | None) -> dict[str, Any]:
 
 def _end_with_parent() -> None:
     """End when the process that asked for the run has ended, even by kill -9."""
-    parent = parent_process()
-    if parent is not None:
+    if parent := parent_process():
         parent.join()
         os._exit(1)
-
-
-def _silence() -> None:
-    """Send what the chapter prints nowhere; its claims are kept."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)

@@ -47,7 +47,7 @@ def project(tmp_path):
 
 def executed(root):
     """The chapters that a build executes."""
-    command = [sys.executable, "-m", "book.pipeline.build", "--chapters"]
+    command = [sys.executable, "-m", "book.pipeline.book", "--chapters"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return sorted(

@@ -48,7 +48,7 @@ def project(tmp_path):
 
 
 def start(project, *arguments, **options):
-    command = [sys.executable, "-m", "book.pipeline.build", "--chapters", *arguments]
+    command = [sys.executable, "-m", "book.pipeline.book", "--chapters", *arguments]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     return subprocess.Popen(command, cwd=project, text=True, start_new_session=True, **streams)
 
@@ -142,7 +142,7 @@ def test_a_full_disk_leaves_no_result(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(execute, "_write_run", full)
+        patch.setattr(execute, "_require_pictures", full)
         with pytest.raises(execute.ChapterFailed, match=r"seed = 2.*No space left on device"):
             execute.execute(notebook, out, {"seed": 2})
     assert not out.with_suffix(".ipynb").exists()

@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 import mc_lib
-from book.pipeline import gallery, ledger, made, profiles
+from book.pipeline import colophon, gallery, ledger, pages, profiles
 
 LISTED = """
 Section 1:
@@ -39,6 +39,7 @@ def record(statement, measured=1e-9, relation="≤", reference=1e-6, cases=3, ho
     }
 
 
+RUNS = {"01-tiny": {"parameters": {"seed": 0, "sizes": [1], "threads": 1}}}
 WHOLE = {"01-tiny": [record("Thm 1"), record("Thm 1", 5e-7), record("Thm 2", 2, "=", 2, 1)]}
 
 
@@ -53,7 +54,7 @@ def test_records_are_read_in_order_and_know_their_chapter(tmp_path):
 
 
 def test_a_statement_counts_its_cases_and_knows_its_tightest_check(listed):
-    first, second = ledger.collect(WHOLE, listed)
+    first, second = ledger.collect(WHOLE, listed).statements
     assert (first.cases, len(first.records)) == (6, 2)
     assert first.tightest["measured"] == 5e-7
     assert second.tightest is None
@@ -91,8 +92,9 @@ def test_with_other_parameters_a_failure_is_marked_and_stops_nothing(listed):
     broken = record("Thm 1", 2e-6, holds=False)
     records = {"01-tiny": [*WHOLE["01-tiny"], broken]}
     found = ledger.collect(records, listed, changed=["01-tiny"])
-    assert [s.failed for s in found] == [1, 0] and found[0].tightest is broken
-    text = ledger.page(found, records, {"01-tiny": "seed = 0"}, {})
+    assert [s.failed for s in found.statements] == [1, 0]
+    assert found.statements[0].tightest is broken
+    text = pages.of_ledger(found, RUNS, {})
     assert "<strong>1 of 3 checks failed here</strong>" in text
     assert "2e-06 ≤ 1e-06, 3 cases; does not hold with these parameters" in text
     assert "1 of them failed with the settings of this build" in text
@@ -102,22 +104,21 @@ def test_with_other_parameters_a_failure_is_marked_and_stops_nothing(listed):
 
 def test_what_is_ours_is_marked_in_the_chapter_only(listed):
     records = {"01-tiny": [record("Thm 1 (ours)"), record("Thm 2")]}
-    assert [len(s.records) for s in ledger.collect(records, listed)] == [1, 1]
+    assert [len(s.records) for s in ledger.collect(records, listed).statements] == [1, 1]
 
 
 def test_one_check_can_serve_two_statements(listed):
     found = ledger.collect({"01-tiny": [record("Thm 1, Thm 2 (ours)")]}, listed)
-    assert [len(s.records) for s in found] == [1, 1]
+    assert [len(s.records) for s in found.statements] == [1, 1]
 
 
 def test_exercises_need_no_row(listed):
     records = {"01-tiny": [*WHOLE["01-tiny"], record("Exercise")]}
-    assert [s.id for s in ledger.collect(records, listed)] == ["Thm 1", "Thm 2"]
+    assert [s.id for s in ledger.collect(records, listed).statements] == ["Thm 1", "Thm 2"]
 
 
 def test_the_page_shows_each_statement_with_its_checks(listed):
-    sizes = {"01-tiny": "seed = 0, sizes = [1]"}
-    text = ledger.page(ledger.collect(WHOLE, listed), WHOLE, sizes, {"Thm 1": (97, 100)})
+    text = pages.of_ledger(ledger.collect(WHOLE, listed), RUNS, {"Thm 1": (97, 100)})
     assert '<td><a href="seeds.html">97 of 100</a></td><td>holds</td>' in text
     assert "<td>–</td><td>misprint</td>" in text
     assert '<a href="01-tiny.html#thm-1">Thm 1</a>' in text
@@ -132,7 +133,8 @@ def test_the_page_shows_each_statement_with_its_checks(listed):
 
 
 def test_the_glance_names_what_does_not_simply_hold(listed):
-    text = ledger.glance(ledger.collect(WHOLE, listed))
+    shown = ledger.collect(WHOLE, listed).shown() | {"summary": "", "plain": pages.PLAIN}
+    text = pages.render("glance.md", **shown)
     assert "<em>misprint</em>" in text
     assert "holds" not in text
 
@@ -152,7 +154,7 @@ def test_a_run_says_what_it_was(monkeypatch):
     cells = [nbformat.v4.new_code_cell(f"cell_{i}()\nmore") for i in range(5)]
     for i, cell in enumerate(cells):
         cell.metadata["papermill"] = {"duration": float(i)}
-    run = made.record(nbformat.v4.new_notebook(cells=cells), {"seed": 4}, 12.34)
+    run = colophon.record(nbformat.v4.new_notebook(cells=cells), {"seed": 4}, 12.34)
     assert run["parameters"] == {"seed": 4}
     assert run["seconds"] == 12.3
     assert [s["cell"] for s in run["slowest"]] == ["cell_4()", "cell_3()", "cell_2()"]
@@ -160,11 +162,9 @@ def test_a_run_says_what_it_was(monkeypatch):
     assert run["peak_mb"] >= 0
 
 
-def test_the_sizes_and_seeds_are_those_of_the_run(tmp_path):
-    (tmp_path / "01-tiny.records").mkdir()
+def test_the_sizes_and_seeds_are_those_of_the_run():
     run = {"parameters": {"seed": 3, "sizes": [1, 2], "device": "cpu"}}
-    (tmp_path / "01-tiny.records" / "run.json").write_text(json.dumps(run))
-    assert ledger.settings(tmp_path, ["01-tiny"]) == {"01-tiny": "seed = 3, sizes = [1, 2]"}
+    assert colophon.sizes(run) == "seed = 3, sizes = [1, 2]"
 
 
 def test_over_seeds_the_weakest_check_counts(tmp_path):
@@ -184,11 +184,13 @@ def test_over_seeds_the_weakest_check_counts(tmp_path):
 
 
 def test_the_page_of_runs_names_every_chapter(tmp_path):
-    for name in ("01-tiny", "02-more"):
+    names = ["01-tiny", "02-more"]
+    for name in names:
         (tmp_path / f"{name}.records").mkdir()
-        run = made.record(nbformat.v4.new_notebook(), {"seed": 7, "sizes": [1, 2]}, 3.0)
+        run = colophon.record(nbformat.v4.new_notebook(), {"seed": 7, "sizes": [1, 2]}, 3.0)
+        run["estimated_mb"] = 100
         (tmp_path / f"{name}.records" / "run.json").write_text(json.dumps(run))
-    text = made.page(tmp_path, ["01-tiny", "02-more"])
+    text = pages.of_runs(colophon.runs(tmp_path, names))
     for piece in ("{doc}`01-tiny`", "{doc}`02-more`", "`sizes = [1, 2]`", "6 s, added up"):
         assert piece in text
 
@@ -201,7 +203,7 @@ def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path):
 
 def test_the_gallery_shows_every_figure_of_the_book():
     shown = [f for path in profiles.chapters().values() for f in gallery.figures(path)]
-    names = [name for name, _, _ in shown]
+    names = [figure["name"] for figure in shown]
     assert len(names) == len(set(names)) >= 7
     assert "figure-1a" in names
 

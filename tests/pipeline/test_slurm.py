@@ -133,15 +133,16 @@ def test_a_sweep_through_slurm_finds_what_the_local_one_finds(slurm, tmp_path, c
     tables = {}
     for on in ("slurm", "local"):
         root = tmp_path / on
-        for folder in ("book", "params", "sweeps"):
+        for folder in ("book", "profiles", "sweeps"):
             (root / folder).mkdir(parents=True)
         (root / "_toc.yml").write_text(f"format: jb-book\nroot: book/{NAME}\n")
-        (root / "params" / "quick.yaml").write_text("{}\n")
+        (root / "book" / "lab").symlink_to(profiles.ROOT / "book" / "lab")
+        (root / "profiles" / "quick.yaml").write_text("{}\n")
         write_chapter(root, *LINES)
         write_sweep(root, seeds=[0, 1, 3], batch=2)
-        shutil.copytree(profiles.ROOT / "profiles", root / "profiles")
+        shutil.copytree(profiles.ROOT / "clusters", root / "clusters")
         shutil.copy(profiles.ROOT / "sweep.smk", root)
-        path = root / "profiles" / "slurm" / "config.yaml"
+        path = root / "clusters" / "slurm" / "config.yaml"
         options = yaml.safe_load(path.read_text()) | {
             "slurm-status-command": "squeue",
             "slurm-no-account": True,
@@ -165,7 +166,7 @@ def test_a_sweep_through_slurm_finds_what_the_local_one_finds(slurm, tmp_path, c
 @pytest.mark.parametrize("name", ["slurm", "kubernetes"])
 def test_a_profile_sets_only_what_its_executor_knows(name):
     plugin = pytest.importorskip(PLUGINS[name], reason="the extra [cluster] is not installed")
-    text = (profiles.ROOT / "profiles" / name / "config.yaml").read_text(encoding="utf-8")
+    text = (profiles.ROOT / "clusters" / name / "config.yaml").read_text(encoding="utf-8")
     options = yaml.safe_load(text)
     assert options["executor"] == name
     own = {key for key in options if key.startswith(f"{name}-")}
@@ -185,7 +186,7 @@ def test_snakemake_reads_a_profile_and_would_run_the_jobs(name, tmp_path):
             *(Path(sys.executable).with_name("snakemake"), "--dry-run"),
             *("--snakefile", profiles.ROOT / "sweep.smk", "--config", "sweep=tiny"),
             f"root={tmp_path}",
-            *("--workflow-profile", profiles.ROOT / "profiles" / name),
+            *("--workflow-profile", profiles.ROOT / "clusters" / name),
         ],
         cwd=tmp_path,
         capture_output=True,

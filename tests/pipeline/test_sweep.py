@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from lab.settings import ParameterError
 
 LINES = [
     "seed = 0\nsize = 2\nscale = 1.0",
-    'import mc_lib as mc\nmc.check("Thm 1", f"{size} numbers", scale * seed, at_most=2)',
-    'mc.check("Thm 2", "a number", seed, equals=seed)',
+    'from lab.claims import check\ncheck("Thm 1", f"{size} numbers", scale * seed, at_most=2)',
+    'check("Thm 2", "a number", seed, equals=seed)',
 ]
 NAME = "01-tiny"
 
@@ -40,14 +39,17 @@ def write_chapter(root, *cells, name=NAME, prose="# Tiny"):
 @pytest.fixture
 def root(tmp_path):
     """A book with one tiny chapter, a library of one file, and a sweep of two seeds."""
-    (tmp_path / "_toc.yml").write_text(f"format: jb-book\nroot: book/{NAME}\n")
-    for folder in ("book", "params", "sweeps", "mc_lib"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "params" / "quick.yaml").write_text(f"{NAME}: {{size: 3}}\n")
-    (tmp_path / "mc_lib" / "one.py").write_text("one = 1\n")
-    write_chapter(tmp_path, *LINES)
-    write_sweep(tmp_path)
-    return tmp_path
+    root = tmp_path / "a book"
+    root.mkdir()
+    (root / "_toc.yml").write_text(f"format: jb-book\nroot: book/{NAME}\n")
+    for folder in ("book", "profiles", "sweeps", "mc_lib"):
+        (root / folder).mkdir()
+    (root / "book" / "lab").symlink_to(profiles.ROOT / "book" / "lab")
+    (root / "profiles" / "quick.yaml").write_text(f"{NAME}: {{size: 3}}\n")
+    (root / "mc_lib" / "one.py").write_text("one = 1\n")
+    write_chapter(root, *LINES)
+    write_sweep(root)
+    return root
 
 
 def write_sweep(root, **changes):
@@ -68,7 +70,7 @@ def read(root):
 
 def planned(root):
     """The plan of the sweep, written where a job looks for it."""
-    plan = sweep_plan.plan(read(root), root)
+    plan = read(root)
     sweep_store.write(sweep_store.folder(root, "tiny") / "plan.json", json.dumps(plan))
     return plan
 
@@ -91,7 +93,7 @@ def test_the_sweeps_of_the_book_are_valid_and_reach_every_chapter():
     folder = profiles.ROOT / "sweeps"
     found = {p.stem: sweep_plan.read(p) for p in sorted(folder.glob("*.yaml"))}
     assert list(found) == ["example", "seeds"]
-    assert set(found["seeds"].chapters) == profiles.chapters().keys()
+    assert {case[0] for case in found["seeds"]["cases"]} == profiles.chapters().keys()
 
 
 @pytest.mark.parametrize(
@@ -108,8 +110,14 @@ def test_the_sweeps_of_the_book_are_valid_and_reach_every_chapter():
         ({"seeds": {"from": 0, "to": 2, "by": 2}}, "seeds = "),
         ({"seeds": [1, 1]}, "seeds: 1 stands there twice"),
         ({"settings": {}}, "settings = {}: expected name: value pairs"),
-        ({"settings": {"a": {"profile": "qick"}}}, "unknown profile 'qick'; there are quick"),
-        ({"settings": {"a": {NAME: {"sise": 1}}}}, "unknown parameter 'sise'; it has seed, size"),
+        (
+            {"settings": {"a": {"profile": "qick"}}},
+            r"unknown profile 'qick' \(did you mean quick\?\); there are quick",
+        ),
+        (
+            {"settings": {"a": {NAME: {"sise": 1}}}},
+            r"'sise' \(did you mean size\?\); it has seed, size, scale",
+        ),
         ({"settings": {"a": {NAME: {"size": "1"}}}}, "size = '1': expected int"),
         ({"settings": {"a": {"every": {"dpi": 1}}}}, "unknown parameter 'dpi'"),
         ({"settings": {"a": {NAME: {"seed": 1}}}}, "the seed of 01-tiny comes from seeds"),
@@ -137,17 +145,17 @@ def test_a_file_that_is_no_sweep_is_refused(root, capsys):
     (root / "sweeps" / "tiny.yaml").rename(root / "sweeps" / "a b.yaml")
     with pytest.raises(ParameterError, match="there is no sweeps/tiny.yaml; there are a b"):
         read(root)
-    (root / "profiles" / "local").mkdir(parents=True)
-    (root / "profiles" / "local" / "config.yaml").write_text("jobs: 1")
+    (root / "clusters" / "local").mkdir(parents=True)
+    (root / "clusters" / "local" / "config.yaml").write_text("jobs: 1")
     assert sweep.main(["tiny"], root) == 2
     assert capsys.readouterr().err.startswith("error: there is no sweeps/tiny.yaml")
     assert sweep.main(["tiny", "--on", "moon"], root) == 1
-    assert capsys.readouterr().err == "error: there is no profiles/moon/config.yaml\n"
+    assert capsys.readouterr().err == "error: there is no clusters/moon/config.yaml\n"
 
 
 def test_seeds_are_a_list_or_a_range(root):
     write_sweep(root, seeds={"from": 3, "to": 5})
-    assert read(root).seeds == [3, 4, 5]
+    assert read(root)["seeds"] == [3, 4, 5]
 
 
 # -- the runs of a sweep ----------------------------------------------------------
@@ -158,7 +166,7 @@ def test_a_setting_is_its_profile_then_every_then_the_chapter(root):
         "c": {"profile": "quick", "every": {"size": 4, "scale": 3.0}, NAME: {"scale": 5}},
     }
     write_sweep(root, settings=settings, seeds=[7])
-    values = [run["values"] for run in sweep_plan.plan(read(root), root)["runs"].values()]
+    values = [run["values"] for run in read(root)["runs"].values()]
     assert values == [
         {"seed": 7},
         {"seed": 7, "size": 3, "scale": 3.0},
@@ -169,7 +177,7 @@ def test_a_setting_is_its_profile_then_every_then_the_chapter(root):
 def test_settings_that_agree_share_their_runs_and_a_batch_is_a_job(root):
     settings = {"a": {}, "b": {NAME: {"size": 2}}, "c": {NAME: {"size": 9}}}
     write_sweep(root, settings=settings, seeds=[0, 1, 2], batch=4)
-    plan = sweep_plan.plan(read(root), root)
+    plan = read(root)
     assert len(plan["cases"]) == 9 and len(plan["runs"]) == 6
     assert [len(marks) for marks in plan["jobs"].values()] == [4, 2]
     assert [mark for marks in plan["jobs"].values() for mark in marks] == list(plan["runs"])
@@ -177,9 +185,9 @@ def test_settings_that_agree_share_their_runs_and_a_batch_is_a_job(root):
 
 def test_a_job_asks_for_the_memory_of_its_largest_run(root):
     write_sweep(root, seeds=[0])
-    plan = sweep_plan.plan(read(root), root)
+    plan = read(root)
     assert list(plan["mem_mb"].values()) == [sweep_plan.PARENT + sweep_plan.UNKNOWN]
-    plan = sweep_plan.plan(sweep_plan.read(profiles.ROOT / "sweeps" / "example.yaml"))
+    plan = sweep_plan.read(profiles.ROOT / "sweeps" / "example.yaml")
     for job, marks in plan["jobs"].items():
         runs = [plan["runs"][mark] for mark in marks]
         each = [profiles.memory(profiles.ROOT / x["notebook"], x["values"]) for x in runs]
@@ -188,7 +196,7 @@ def test_a_job_asks_for_the_memory_of_its_largest_run(root):
 
 def test_a_result_has_another_name_when_what_it_was_made_from_changes(root):
     def mark():
-        return next(iter(sweep_plan.plan(read(root), root)["runs"]))
+        return next(iter(read(root)["runs"]))
 
     marks = [mark()]
     write_chapter(root, *LINES, prose="# Another title")
@@ -201,11 +209,29 @@ def test_a_result_has_another_name_when_what_it_was_made_from_changes(root):
     marks.append(mark())
     (root / "requirements.lock").write_text("torch==3\n")
     marks.append(mark())
-    (root / "params" / "quick.yaml").write_text(f"{NAME}: {{size: 5}}\n")
+    (root / "profiles" / "quick.yaml").write_text(f"{NAME}: {{size: 5}}\n")
     marks.append(mark())
     write_sweep(root, seeds=[2])
     marks.append(mark())
     assert len(set(marks)) == len(marks)
+
+
+def test_a_file_of_the_lab_concerns_the_chapters_that_use_it_and_no_others(root):
+    (root / "book" / "lab").unlink()
+    (root / "book" / "lab").mkdir()
+    for name in ("__init__", "one", "two"):
+        (root / "book" / "lab" / f"{name}.py").write_text("")
+    (root / "_toc.yml").write_text(f"root: book/{NAME}\nchapters: [{{file: book/02-other}}]\n")
+    write_chapter(root, "seed = 0\nsize = 2", "from lab import one")
+    write_chapter(root, "seed = 0", "from lab.two import something", name="02-other")
+
+    def marks():
+        return {(case[0], case[2]): case[3] for case in read(root)["cases"]}
+
+    before = marks()
+    (root / "book" / "lab" / "two.py").write_text("something = 2\n")
+    changed = {case for case, mark in marks().items() if mark != before[case]}
+    assert changed == {("02-other", 0), ("02-other", 1)}
 
 
 # -- results on disk ----------------------------------------------------------------
@@ -236,7 +262,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch, step):
 # -- one run -------------------------------------------------------------------------
 def test_a_run_finds_what_papermill_finds(root):
     write_sweep(root, seeds=[3], settings={"a": {NAME: {"scale": 0.5}}})
-    body = 'mc.check("Thm 3", "main", __name__, equals="__main__")'
+    body = 'check("Thm 3", "main", __name__, equals="__main__")'
     write_chapter(root, *LINES, body, "", "%matplotlib inline".replace("%", "# "))
     status, (result,) = run_job(root, planned(root))
     assert status == 0 and result["error"] is None and result["cells"] == 6
@@ -266,11 +292,11 @@ def test_an_exception_of_the_chapter_is_a_result_and_a_failed_claim_does_not_sto
 
 def test_each_run_begins_afresh_and_prints_nothing(root, capfd):
     body = (
-        "import os, mc_lib, torch\n"
+        "import os, mc_lib, torch\nfrom lab.claims import check\n"
         'fresh = not hasattr(mc_lib, "used") and "here" not in os.environ\n'
         'mc_lib.used, os.environ["here"] = True, "yes"\n'
-        'mc_lib.check("Thm 1", "fresh", fresh, equals=True)\n'
-        'mc_lib.check("Thm 2", "first number", float(torch.rand(1)), at_least=0)\n'
+        'check("Thm 1", "fresh", fresh, equals=True)\n'
+        'check("Thm 2", "first number", float(torch.rand(1)), at_least=0)\n'
         'os.system("echo loud; echo louder >&2")'
     )
     write_chapter(root, "seed = 0\nsize = 1", body)
@@ -350,10 +376,11 @@ def test_a_chapter_that_changes_meanwhile_ends_the_job(root, capfd):
     assert finished(root) == []
 
 
-def test_a_killed_engine_leaves_its_finished_runs_and_no_process(root, capfd, monkeypatch):
+def test_a_killed_engine_leaves_its_finished_runs_and_no_process(root):
     pid = root / "pid"
     body = (
-        "import os, time\n"
+        "import os, sys, time\n"
+        'check("E1", "forked from", "lab.figures" in sys.modules, equals=True)\n'
         f'if seed == 1 and not os.path.exists("{pid}"):\n'
         f'    with open("{pid}.new", "w") as file:\n'
         "        file.write(str(os.getpid()))\n"
@@ -372,6 +399,7 @@ def test_a_killed_engine_leaves_its_finished_runs_and_no_process(root, capfd, mo
         engine.send_signal(signal.SIGKILL)
     wait(lambda: not Path(f"/proc/{pid.read_text()}").exists())  # the run ends with its engine
     assert len(finished(root)) == 1 and not (base / "jobs").exists()
+    assert json.loads(finished(root)[0].read_text())["claims"][-1]["holds"]
     kept = finished(root)[0].stat().st_mtime_ns
     status, results = run_job(root, plan)
     assert status == 0 and len(results) == 2
@@ -391,7 +419,7 @@ def test_a_sweep_goes_on_after_a_fault_and_becomes_a_table_and_a_page(root, capf
     kill = f'import os\nif seed == 1 and os.path.exists("{trap}"): os.kill(os.getpid(), 9)'
     write_chapter(root, *LINES, kill)
     write_sweep(root, seeds=[0, 1, 3])
-    shutil.copytree(profiles.ROOT / "profiles", root / "profiles")
+    shutil.copytree(profiles.ROOT / "clusters", root / "clusters")
     shutil.copy(profiles.ROOT / "sweep.smk", root)
     monkeypatch.setenv("PYTHONPATH", str(profiles.ROOT))
     assert sweep.main(["tiny", "--adopt"], root) == 1
@@ -416,8 +444,17 @@ def test_a_sweep_goes_on_after_a_fault_and_becomes_a_table_and_a_page(root, capf
     assert "did not hold" in (root / sweep.PAGE).read_text()
 
 
+@pytest.mark.parametrize("text", ["", '{"fingerprint": "x"}', '{"finger'])
+def test_a_damaged_file_of_a_job_makes_no_table(root, text):
+    plan, base = planned(root), sweep_store.folder(root, "tiny")
+    (job,) = plan["jobs"]
+    sweep_store.write(base / "jobs" / f"{job}.jsonl", text)
+    with pytest.raises(sweep.SweepFailed, match="jobs holds what is not of this sweep; remove it"):
+        sweep._table(plan, base)
+
+
 def test_one_sweep_of_a_name_runs_at_a_time(root, capfd):
-    shutil.copytree(profiles.ROOT / "profiles", root / "profiles")
+    shutil.copytree(profiles.ROOT / "clusters", root / "clusters")
     base = sweep_store.folder(root, "tiny")
     base.mkdir(parents=True)
     with engine.lock(base / "lock", "a test"):
@@ -434,11 +471,11 @@ class Terminal(io.StringIO):
 def test_a_terminal_shows_how_many_runs_are_finished_and_a_file_nothing(
     root, monkeypatch, stream, shown
 ):
-    plan, base, over = planned(root), sweep_store.folder(root, "tiny"), threading.Event()
-    sweep_store.write(sweep_store.path(base, NAME, next(iter(plan["runs"]))), "{}")
+    plan, base = planned(root), sweep_store.folder(root, "tiny")
+    sweep_store.write(base / next(iter(plan["runs"].values()))["file"], "{}")
     screen = stream()
     monkeypatch.setattr(sys, "stderr", screen)
-    over.set()
-    sweep._watch(plan, base, over)
+    with subprocess.Popen(["echo", "done"], stdout=subprocess.PIPE, text=True) as process:
+        assert sweep._follow(process, plan, base) == "done\n"
     assert ("sweep tiny" in screen.getvalue()) == shown
     assert shown == ("1/2" in screen.getvalue())
