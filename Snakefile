@@ -11,14 +11,11 @@ sys.path.insert(0, workflow.basedir)
 
 from book.pipeline import profiles, sources
 
-ROOT = Path(workflow.basedir)
 PROFILE = config.get("profile", "paper")
 SETTINGS = profiles.profile(PROFILE)
 CHAPTERS = profiles.chapters()
 DIGESTS = {name: sources.digest(path) for name, path in CHAPTERS.items()}
-PAGES = [p for p in (ROOT / "book").rglob("*") if p.suffix in {".md", ".bib", ".css", ".js", ".png", ".svg"}]
-MAKING = [p for folder in ("_ext", "pipeline") for p in (ROOT / "book" / folder).glob("*")]
-BOOK = sources.of_files(sorted([ROOT / "_config.yml", ROOT / "_toc.yml", *PAGES, *MAKING]))
+BOOK = sources.of_files(sources.pages())
 
 
 rule book:
@@ -29,7 +26,7 @@ rule book:
     params:
         made=f"{BOOK} {PROFILE} {SETTINGS} {DIGESTS}",
     shell:
-        "{sys.executable:q} -m book.pipeline.publish"
+        "{sys.executable:q} -m book.pipeline.book --pages"
 
 
 rule chapters:

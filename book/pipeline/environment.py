@@ -82,7 +82,7 @@ def builder():
 
 def commands(python):
     """Yield what installs the packages for a Python, which is made first if it is that of .venv."""
-    if python != sys.executable:
+    if python.startswith(VENV):
         yield sys.executable, "-m", "venv", VENV
     pip = (python, "-m", "pip", "install")
     locked = (*pip, "--require-hashes", "--no-deps", "--no-build-isolation", "-r")

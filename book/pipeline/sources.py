@@ -27,6 +27,14 @@ def digest(notebook: Path, root: Path = ROOT) -> str:
     return hashlib.sha256((repr(code(notebook)) + of_files(files, root)).encode()).hexdigest()
 
 
+def pages(root: Path = ROOT) -> list[Path]:
+    """Return the files that the pages are made from besides chapters, and what makes them."""
+    files = [p for p in (root / "book").rglob("*") if p.suffix not in {".ipynb", ".npz", ".pyc"}]
+    lab = root / "book" / "lab"  # of which the pages hold the scripts only
+    ours = [p for p in files if p.suffix == ".js" or not p.is_relative_to(lab)]
+    return sorted([root / "_config.yml", root / "_toc.yml", *ours])
+
+
 def of_files(files: Iterable[Path], root: Path = ROOT) -> str:
     """Return a digest of the names and the contents of files; one that is missing is left out."""
     found = hashlib.sha256()

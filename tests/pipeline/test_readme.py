@@ -1,16 +1,153 @@
-"""The README's example runs, and says what it does."""
+"""The README's example runs and says what it does, and each of its commands can be started."""
 
+import os
 import re
-from pathlib import Path
+import shutil
+import subprocess
+import sys
+import tomllib
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from book.pipeline import sweep_plan
+from book.pipeline.profiles import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^\| `(make [^`]*)` \|", README, re.M)
+HERE = "tests/pipeline/test_readme.py"
+COLLECT = ("--collect-only", "-q", "-n0")
+
+# what starts the programs of each command of the table, in seconds; exit status; what they say
+STARTS = {
+    "make test": [
+        (("ruff", "check", HERE), 0, "passed"),
+        (("ruff", "format", "--check", HERE), 0, "formatted"),
+        (("mypy", "--version"), 0, "mypy"),
+        (("zizmor", "--offline", ".github"), 0, ""),
+        (("-m", "pytest", *COLLECT, HERE), 0, "test_readme.py"),
+        (("-m", "pytest", *COLLECT, "--nbval", "book/07-discussion.ipynb"), 0, "Cell 1"),
+        (("-c", "from book.pipeline import compare; print(compare.differences)"), 0, "function"),
+    ],
+    "make test-browser": [
+        (("-m", "pytest", *COLLECT, "--confcutdir", "tests/browser", "tests/browser"), 0, "page"),
+    ],
+    "make pdf": [(("-m", "book.pipeline.pdf", "no-such-folder"), 2, "run make book first")],
+    "make test-long": [
+        (("-m", "pytest", *COLLECT, "--cov", "--cov-fail-under=0", HERE), 0, "test_readme.py"),
+        (("-m", "pytest", *COLLECT, "-m", "hypothesis", "tests/library/test_points.py"), 0, "test"),
+    ],
+    "make bench": [],  # in an environment of its own: below
+    "make bench-rebasin": [],
+    "make sweep SWEEP=seeds": [(("-m", "book.pipeline.sweep", "none"), 2, "there is no sweeps/")],
+    "make drift": [(("-m", "book.pipeline.drift", "none"), 2, "unknown chapter 'none'")],
+    "make mutate": [(("mutmut", "run", "--help"), 0, "Usage")],
+    "make chapters": [
+        (("-m", "book.pipeline.book", "--chapters", "--dry-run"), 0, ""),
+        (("-c", "from book.pipeline import adopt; print(adopt.main)"), 0, "function"),
+    ],
+    "make lock": [(("uv", "pip", "compile", "--help"), 0, "requirements.txt")],
+    "make clean": [],  # below
+}
 
 
 def test_the_example_of_the_readme_runs():
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     names = {}
     exec(code, names)
     net, w, g = names["net"], names["w"], names["g"]
     assert names["mc"].count_components(net) == 4
     assert net.loss(net.symmetry.act(g, w)) < 1e-20 * net.Y.square().sum()
     assert names["curve"].residual < 1e-20
+
+
+def test_every_command_of_the_readme_is_known_to_make_and_started_here():
+    assert list(STARTS) == COMMANDS
+    for command in COMMANDS:
+        done = subprocess.run([*command.split(), "-n"], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        for module in re.findall(r"-m (book\.[\w.]+)", done.stdout):
+            assert (ROOT / f"{module.replace('.', '/')}.py").exists()
+        for path in re.findall(r"(?<=\s)(?:benchmarks|tests|book)/[\w./-]+", done.stdout):
+            assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "status", "said"),
+    [start for starts in STARTS.values() for start in starts],
+    ids=str,
+)
+def test_the_program_of_a_command_starts(program, status, said):
+    first = [sys.executable] if program[0].startswith("-") else []
+    environment = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [*first, *program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert said in done.stdout + done.stderr
+
+
+def test_make_clean_removes_what_was_made_and_nothing_else(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("_build", ".snakemake", ".venv", "book"):
+        (tmp_path / name).mkdir()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Makefile", "book"]
+
+
+def test_the_sweep_of_the_readme_is_a_valid_one():
+    plan = sweep_plan.read(ROOT / "sweeps" / "seeds.yaml", ROOT)
+    assert len(plan["runs"]) > 100
+
+
+# -- the benchmarks, whose packages are locked apart ------------------------------------------
+ONLY = """
+import importlib.metadata, runpy, sys, types
+allowed = set({allowed!r})
+homes = importlib.metadata.packages_distributions()
+class Only:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top in homes and not allowed & {{d.lower().replace("_", "-") for d in homes[top]}}:
+            raise ImportError(f"{{name}} is not in {{sys.argv[0]}}")
+sys.meta_path.insert(0, Only())
+for name in {stubs!r}:
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__getattr__ = lambda attribute: object
+sys.path.insert(0, "book")
+names = runpy.run_path({script!r})
+{more}
+print("started")
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "lock", "stubs", "more"),
+    [
+        (
+            "benchmarks/run.py",
+            "benchmarks/requirements.lock",
+            ["geomstats", "geomstats.geometry", "geomstats.geometry.general_linear"],
+            "print(names['table'](names['losses']()))",
+        ),
+        (
+            "benchmarks/against_rebasin.py",
+            "benchmarks/rebasin.lock",
+            ["rebasin"],
+            "import torch\nfrom lab import data\ndata.digits(torch.Generator(), 100)",
+        ),
+    ],
+)
+def test_a_benchmark_starts_with_the_packages_of_its_lock(script, lock, stubs, more):
+    lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
+    pins = {canonicalize_name(Requirement(x).name) for x in lines if not x.startswith("#")}
+    code = ONLY.format(allowed=sorted(pins | {"mc-lib"}), stubs=stubs, script=script, more=more)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.endswith("started\n"), done.stderr
+
+
+def test_mutmut_is_told_of_tests_that_there_are():
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]
+    chosen = told["pytest_add_cli_args_test_selection"]
+    assert [path for path in chosen if not (ROOT / path).exists()] == []
