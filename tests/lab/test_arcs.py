@@ -152,14 +152,27 @@ def test_the_same_seed_gives_the_same_curves():
 
 
 @pytest.mark.bad_input
-def test_impossible_curves_and_points_are_refused():
-    for bad in ({"count": 0}, {"dimension": 1}, {"pieces": 0}, {"turn": 0.0}, {"turn": math.inf}):
-        options = {"count": 2, "dimension": 2, **bad}
-        with pytest.raises(OutOfDomain, match="count ≥ 1, dimension ≥ 2, pieces ≥ 1 and turn > 0"):
-            ArcCurves.random(seeded(), **options)
+@pytest.mark.parametrize(
+    "bad",
+    [{"count": 0}, {"dimension": 1}, {"pieces": 0}, {"turn": 0.0}, {"turn": math.inf}],
+    ids=str,
+)
+def test_impossible_curves_are_refused(bad):
+    message = "count ≥ 1, dimension ≥ 2, pieces ≥ 1 and turn > 0"
+    with pytest.raises(OutOfDomain, match=message):
+        ArcCurves.random(seeded(), **{"count": 2, "dimension": 2, **bad})
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("shape", [(2, 3), (1, 5, 3), (2, 5, 4)], ids=str)
+def test_points_of_another_shape_are_refused(shape):
     c = ArcCurves.random(seeded(), 2, 3)
-    for shape in ((2, 3), (1, 5, 3), (2, 5, 4)):
-        with pytest.raises(ShapeMismatch, match=r"expected points \(2, S, 3\), got"):
-            c.distance(torch.zeros(shape, dtype=F64))
+    with pytest.raises(ShapeMismatch, match=r"expected points \(2, S, 3\), got"):
+        c.distance(torch.zeros(shape, dtype=F64))
+
+
+@pytest.mark.bad_input
+def test_points_of_another_dtype_are_refused():
+    c = ArcCurves.random(seeded(), 2, 3)
     with pytest.raises(DtypeMismatch, match="^the curves and the points: mixed dtypes"):
         c.distance(torch.zeros(2, 5, 3, dtype=torch.float32))

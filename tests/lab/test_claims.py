@@ -99,12 +99,11 @@ def test_a_broken_claim_raises_with_the_measured_value(options, message, capsys)
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("bound", [1.0, float("nan")])
 @pytest.mark.parametrize("side", ["at_most", "at_least", "equals"])
-def test_nan_fails_every_comparison(side):
+def test_nan_fails_every_comparison(side, bound):
     with pytest.raises(CheckFailed, match="measured nan"):
-        check("Prop 6.1", "ratio", float("nan"), **{side: 1.0})
-    with pytest.raises(CheckFailed, match="nan"):
-        check("Prop 6.1", "ratio", float("nan"), **{side: float("nan")})
+        check("Prop 6.1", "ratio", float("nan"), **{side: bound})
 
 
 @pytest.mark.parametrize(

@@ -83,19 +83,24 @@ def test_confidence_that_comes_true_is_calibrated():
 
 
 @pytest.mark.bad_input
-def test_a_single_network_is_no_batch_of_members():
+@pytest.mark.parametrize(
+    "members", [pytest.param(0, id="one network"), pytest.param(slice(0), id="no network")]
+)
+def test_what_is_no_batch_of_members_is_refused(members):
     net, w, _ = make(0)
     with pytest.raises(mc.errors.ShapeMismatch, match="one leading dimension"):
-        measure_ensemble(net, tuple(x[0] for x in w))
-    with pytest.raises(mc.errors.ShapeMismatch, match="one leading dimension"):
-        measure_ensemble(net, tuple(x[:0] for x in w))
+        measure_ensemble(net, tuple(x[members] for x in w))
 
 
 @pytest.mark.bad_input
-def test_calibration_refuses_what_is_no_confidence():
-    with pytest.raises(mc.errors.OutOfDomain, match=r"confidences in \[0, 1\]"):
-        calibration_error(torch.tensor([1.5]), torch.tensor([True]))
-    with pytest.raises(mc.errors.OutOfDomain, match="bins = 0"):
-        calibration_error(torch.tensor([0.5]), torch.tensor([True]), bins=0)
-    with pytest.raises(mc.errors.ShapeMismatch, match=r"\(2,\) and \(1,\)"):
-        calibration_error(torch.tensor([0.5, 0.5]), torch.tensor([True]))
+@pytest.mark.parametrize(
+    ("confidence", "bins", "error", "message"),
+    [
+        pytest.param([1.5], 10, mc.errors.OutOfDomain, r"confidences in \[0, 1\]", id="above 1"),
+        pytest.param([0.5], 0, mc.errors.OutOfDomain, "bins = 0", id="no bin"),
+        pytest.param([0.5, 0.5], 10, mc.errors.ShapeMismatch, r"\(2,\) and \(1,\)", id="shapes"),
+    ],
+)
+def test_calibration_refuses_what_is_no_confidence(confidence, bins, error, message):
+    with pytest.raises(error, match=message):
+        calibration_error(torch.tensor(confidence), torch.tensor([True]), bins=bins)

@@ -1,7 +1,6 @@
-"""Pairs of factors of one matrix: distances, barriers, components (Section 5.3, ours)."""
+"""Factors of one matrix: the balanced ones, and those nearest to given factors."""
 
 import math
-import re
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from scipy.optimize import minimize
 import mc_lib as mc
 from lab.factors import balanced_factors, nearest_product
 from mc_lib import bounds
-from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, RankDeficient, ShapeMismatch
+from mc_lib.errors import NotFinite, OutOfDomain, RankDeficient, ShapeMismatch
 
 DOUBLE = {"dtype": torch.float64}
 SEEDS = st.integers(0, 10_000)
@@ -61,30 +60,7 @@ def test_the_zero_matrix_has_factors_of_every_width():
         assert not u.any() and not v.any()
 
 
-# -- the distance from a multiple of balanced factors --------------------------------
-@given(st.integers(1, 4), st.integers(1, 4), st.floats(1, 20), SEEDS)
-def test_the_lower_bound_and_a_point_of_s_agree_on_the_closed_form(m, n, c, seed):
-    a = torch.randn(m, n, generator=generator_of(seed), **DOUBLE)
-    u, v = balanced_factors(a, 4)
-    exact = bounds.balanced_distance_squared(nuclear(a), c)
-    low = float(bounds.product_distance_bound(c * u, c * v, a)) ** 2
-    total = max(c, 2.0)  # a + 1/a
-    x = (total - math.sqrt(total**2 - 4)) / 2
-    reached = float(mc.distance((c * u, c * v), (x * u, v / x))) ** 2
-    size = nuclear(a) * c**2
-    assert low == pytest.approx(exact, rel=1e-6, abs=1e-12 * size)
-    assert reached == pytest.approx(exact, rel=1e-6, abs=1e-12 * size)
-
-
-def test_the_closed_form_is_e4_at_the_identity():
-    for n, c in ((1, 1.0), (2, 1.5), (3, 2.0), (2, 2.5), (1, 2.9), (2, 9.0)):
-        expected = bounds.midpoint_distance_squared(c, n)
-        assert bounds.balanced_distance_squared(n, c) == pytest.approx(expected)
-    both = bounds.balanced_distance_squared(torch.tensor([1.0, 2.0]), torch.tensor([1.5, 3.0]))
-    torch.testing.assert_close(both, torch.tensor([0.5, 14.0]))
-    assert bounds.balanced_distance_squared(0.0, 3.0) == 0  # A = 0: the factors are 0
-
-
+# -- the nearest factors -------------------------------------------------------------
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("beta", [1.3, 3.0, 20.0])
 def test_the_search_finds_the_closed_form(n, beta):
@@ -148,123 +124,75 @@ def test_the_search_takes_weights_that_are_being_trained():
     assert found.distance**2 == pytest.approx(7)
 
 
-def test_points_of_s_are_at_distance_zero(dtype, generator):
+def test_a_point_of_s_is_found_at_once(dtype, generator):
     w1, w2 = torch.randn(2, 3, 3, generator=generator, dtype=dtype)
-    rounding = 1e-2 if dtype == torch.float32 else 1e-6
-    assert float(bounds.product_distance_bound(w1, w2, w1 @ w2)) < rounding
     found = nearest_product(w1, w2, w1 @ w2, generator, starts=0)
-    assert found.distance < rounding
+    assert found.distance < (1e-2 if dtype == torch.float32 else 1e-6)
     assert found.first.dtype == dtype
 
 
-def test_the_distance_to_the_axes_where_a_is_zero():
-    for x, y in ((50.0, 50.0), (3.0, 4.0), (-3.0, 1.0), (5.0, 0.0)):
-        point = [torch.tensor([[value]], **DOUBLE) for value in (x, y, 0.0)]
-        got = float(bounds.product_distance_bound(*point))
-        assert got == pytest.approx(min(abs(x), abs(y)), rel=1e-6, abs=1e-12)
-
-
-@pytest.mark.parametrize("c", [0.5, 1.0, 3.0])
-def test_the_distance_of_opposite_factors_of_the_identity(c):
-    """(x − c)² + (1/x + c)² is (v − c)² + c² + 2 at v = x − 1/x."""
-    for n in (1, 3):
-        eye = torch.eye(n)
-        low = float(bounds.product_distance_bound(c * eye, -c * eye, eye)) ** 2
-        assert low == pytest.approx(n * (c**2 + 2))
-
-
-# -- two minima of a two-layer linear network ----------------------------------------
-@given(st.integers(1, 4), st.integers(1, 4), SEEDS)
-def test_the_barrier_is_that_of_the_network(n, h, seed):
-    generator = generator_of(seed)
-    if h < n:
-        h = n
-    net = mc.DeepLinear(*mc.GeneralLinear(n).sample(generator, (2,)), widths=(h,))
-    w0, w1 = (mc.minima.sample(net, generator) for _ in range(2))
-    steps = [b - a for a, b in zip(w0, w1, strict=True)]
-    height = float(bounds.product_barrier(*steps, net.X))
-    measured = mc.barrier(mc.Line(w0, w1), net.loss)
-    assert measured.height == pytest.approx(height, rel=1e-6, abs=1e-20)
-    ceiling = float(torch.linalg.svdvals(net.X)[0]) ** 2 * float(mc.distance(w0, w1)) ** 4 / 64
-    assert height <= ceiling * (1 + 1e-12)
-
-
-@pytest.mark.parametrize("n", [1, 2, 4])
-def test_no_two_points_of_different_components_are_nearer(n, generator):
-    a = torch.randn(n, n, generator=generator, **DOUBLE)
-    nearest = float(bounds.component_distance(a))
-    u, v = balanced_factors(a, n)
-    flip = torch.ones(n, **DOUBLE)
-    flip[-1] = -1
-    assert float(mc.distance((v, u), (flip[:, None] * v, u * flip))) == pytest.approx(nearest)
-    net = mc.DeepLinear(torch.eye(n, **DOUBLE), a, (n,))
-    small = 0.3 * torch.randn(2, 50, n, n, generator=generator, **DOUBLE)
-    g = mc.GeneralLinear(n).exp(small)
-    w0 = net.symmetry.act((g[0],), (v, u))
-    w1 = net.symmetry.act((g[1] @ torch.diag(flip),), (v, u))
-    assert (mc.distance(w0, w1, 1) >= nearest * (1 - 1e-12)).all()
-    steps = [y - x for x, y in zip(w0, w1, strict=True)]
-    floor = float(torch.linalg.svdvals(a)[-1]) ** 2
-    assert (bounds.product_barrier(*steps, net.X) >= floor * (1 - 1e-12)).all()
-
-
-def test_the_batch_is_that_of_single_matrices(generator, dtype):
-    a = torch.randn(5, 3, 3, generator=generator, dtype=dtype)
-    each = torch.stack([bounds.component_distance(x) for x in a])
-    torch.testing.assert_close(bounds.component_distance(a), each)
-    torch.testing.assert_close(bounds.component_distance(a[:, None]), each[:, None])
-    assert bounds.component_distance(a[None, :0]).shape == (1, 0)
-    steps = torch.randn(2, 5, 3, 3, generator=generator, dtype=dtype)
-    got = bounds.product_barrier(*steps, a[0])
-    each = torch.stack([bounds.product_barrier(*x, a[0]) for x in steps.transpose(0, 1)])
-    torch.testing.assert_close(got, each)
+def test_the_search_begins_also_at_singular_points(generator):
+    zero, two = torch.zeros(2, 2, **DOUBLE), torch.eye(2, **DOUBLE)
+    found = nearest_product(zero, zero, two, generator, starts=0)
+    assert found.distance == pytest.approx(2.0)  # the identity: ‖I‖² + ‖I‖² = 4
 
 
 # -- refusals --------------------------------------------------------------------
 @pytest.mark.bad_input
 @pytest.mark.usefixtures("single_precision")
-def test_what_does_not_fit_is_refused(generator):
-    one, two = torch.eye(1), torch.eye(2)
-    with pytest.raises(ShapeMismatch, match="matrix"):
-        balanced_factors(torch.ones(3), 1)
-    with pytest.raises(RankDeficient, match="rank 2: no factors of inner width 1"):
-        balanced_factors(two, 1)
-    with pytest.raises(ShapeMismatch, match="three n × n"):
-        nearest_product(one, two, two, generator)
-    with pytest.raises(ShapeMismatch, match="three n × n"):
-        nearest_product(*[torch.ones(2, 3)] * 3, generator)
-    with pytest.raises(RankDeficient, match="^A is singular: S is not the graph"):
-        nearest_product(two, two, torch.ones(2, 2), generator)
-    with pytest.raises(OutOfDomain, match="starts ≥ 0"):
-        nearest_product(one, one, one, generator, starts=-1)
-    with pytest.raises(ShapeMismatch, match=r"M_1 \(m, h\)"):
-        bounds.product_distance_bound(two, one, two)
-    with pytest.raises(ShapeMismatch, match=r"^product_barrier: D_1 \(\.\.\., h, n\), .* multiply"):
-        bounds.product_barrier(torch.ones(2, 3), torch.ones(2, 3), two)
-    with pytest.raises(OutOfDomain, match="overflows"):
-        bounds.product_barrier(1e30 * one, 1e30 * one, one)
-    for shape in ((2, 3), (3,), (0, 0), (5, 2, 3), (2, 5, 0, 0)):
-        with pytest.raises(ShapeMismatch, match=rf"A is square, got {re.escape(str(shape))}"):
-            bounds.component_distance(torch.ones(shape))
-    with pytest.raises(OutOfDomain, match="^component_distance: A is invertible"):
-        bounds.component_distance(torch.zeros(2, 2))
-    with pytest.raises(OutOfDomain, match="^balanced_distance_squared needs nuclear ≥ 0, got"):
-        bounds.balanced_distance_squared(-1.0, 2.0)
-    with pytest.raises(OutOfDomain, match="^balanced_distance_squared needs c ≥ 1, got"):
-        bounds.balanced_distance_squared(1.0, 0.5)
-    with pytest.raises(DtypeMismatch, match="mixed"):
-        bounds.product_distance_bound(one, one, one.double())
+@pytest.mark.parametrize(
+    ("a", "error", "message"),
+    [
+        pytest.param([1.0, 1.0, 1.0], ShapeMismatch, "matrix", id="vector"),
+        pytest.param(
+            [[1.0, 0.0], [0.0, 1.0]],
+            RankDeficient,
+            "rank 2: no factors of inner width 1",
+            id="rank",
+        ),
+    ],
+)
+def test_what_has_no_factors_of_width_one_is_refused(a, error, message):
+    with pytest.raises(error, match=message):
+        balanced_factors(torch.tensor(a), 1)
+
+
+ONE, TWO = ([[1.0]], [[1.0, 0.0], [0.0, 1.0]])
+WIDE, SINGULAR = [[1.0] * 3] * 2, [[1.0] * 2] * 2
+
+
+@pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
+@pytest.mark.parametrize(
+    ("matrices", "starts", "error", "message"),
+    [
+        pytest.param((ONE, TWO, TWO), 8, ShapeMismatch, "three n × n", id="sizes"),
+        pytest.param((WIDE, WIDE, WIDE), 8, ShapeMismatch, "three n × n", id="not square"),
+        pytest.param(
+            (TWO, TWO, SINGULAR),
+            8,
+            RankDeficient,
+            "^A is singular: S is not the graph",
+            id="singular",
+        ),
+        pytest.param((ONE, ONE, ONE), -1, OutOfDomain, "starts ≥ 0", id="starts"),
+    ],
+)
+def test_a_search_without_an_answer_is_refused(generator, matrices, starts, error, message):
+    with pytest.raises(error, match=message):
+        nearest_product(*map(torch.tensor, matrices), generator, starts=starts)
 
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("name", "call"),
     [
-        ("A", lambda x: balanced_factors(x, 1)),
-        ("M_1, M_2, A", lambda x: nearest_product(x, x, x, generator_of(0))),
-        ("product_barrier: D_1, D_2, X", lambda x: bounds.product_barrier(x, x, x)),
-        ("component_distance: A", bounds.component_distance),
-        ("product_distance_bound: M_1, M_2, A", lambda x: bounds.product_distance_bound(x, x, x)),
+        pytest.param("A", lambda x: balanced_factors(x, 1), id="balanced_factors"),
+        pytest.param(
+            "M_1, M_2, A",
+            lambda x: nearest_product(x, x, x, generator_of(0)),
+            id="nearest_product",
+        ),
     ],
 )
 def test_nan_is_refused_by_the_names_of_the_matrices(name, call):
@@ -283,9 +211,3 @@ def test_the_rank_is_relative_to_the_largest_singular_value(scale, dtype):
     with pytest.raises(RankDeficient, match="^A is singular"):
         nearest_product(low, low, low, generator_of(0), starts=0)
     assert nearest_product(full, full, full, generator_of(0), starts=0).distance >= 0
-
-
-def test_the_search_begins_also_at_singular_points(generator):
-    zero, two = torch.zeros(2, 2, **DOUBLE), torch.eye(2, **DOUBLE)
-    found = nearest_product(zero, zero, two, generator, starts=0)
-    assert found.distance == pytest.approx(2.0)  # the identity: ‖I‖² + ‖I‖² = 4

@@ -132,14 +132,26 @@ def test_more_memory_than_neurons_is_refused():
 
 
 @pytest.mark.bad_input
-def test_memory_that_does_not_fit_is_refused():
-    net, old, w, _ = make(0)
-    rest = {"memory": net.memory, "scores": net.scores}
-    for change in ({"memory": net.memory[:2]}, {"scores": net.scores[:, :3]}):
-        with pytest.raises(mc.errors.ShapeMismatch, match="expected memory"):
-            FixedOutputs(net.X, net.Y, net.widths, **(rest | change))
-    with pytest.raises(mc.errors.ShapeMismatch, match="are matrices"):
-        FixedOutputs(net.X, net.Y, net.widths, **(rest | {"scores": net.scores[0]}))
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(lambda net: {"memory": net.memory[:2]}, "expected memory", id="fewer inputs"),
+        pytest.param(
+            lambda net: {"scores": net.scores[:, :3]}, "expected memory", id="fewer scores"
+        ),
+        pytest.param(lambda net: {"scores": net.scores[0]}, "are matrices", id="a vector"),
+    ],
+)
+def test_memory_that_does_not_fit_is_refused(change, message):
+    net, _, _, _ = make(0)
+    given = {"memory": net.memory, "scores": net.scores} | change(net)
+    with pytest.raises(mc.errors.ShapeMismatch, match=message):
+        FixedOutputs(net.X, net.Y, net.widths, **given)
+
+
+@pytest.mark.bad_input
+def test_a_batch_of_networks_has_no_fibre():
+    _, old, w, _ = make(0)
     with pytest.raises(mc.errors.ShapeMismatch, match="one network, got a batch"):
         FixedOutputs.at(old, tuple(x[None] for x in w))
 

@@ -122,20 +122,36 @@ def test_spreads_show_the_median_and_the_middle_80_percent():
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: figures.rescalings(POINTS, POINTS[:, 0], POINTS, T, ROWS, X[:2]),
-        lambda: figures.rescalings(
-            POINTS, POINTS[:, 0], torch.ones(5, 2), T, T.expand(5, 5), torch.ones(5)
+        pytest.param(
+            lambda: figures.rescalings(POINTS, POINTS[:, 0], POINTS, T, ROWS, X[:2]),
+            id="rescalings",
         ),
-        lambda: figures.growth(X, ROWS, ROWS[:1], ["a", "b"], ("x", "y")),
-        lambda: figures.growth(X, ROWS, ROWS, ["a"], ("x", "y")),
-        lambda: figures.brackets(X, ROWS, ROWS, ROWS[:1], ["a", "b"]),
-        lambda: figures.brackets(X, ROWS[:0], ROWS[:0], ROWS[:0], []),
-        lambda: figures.heatmaps(torch.eye(2), ["a"]),
-        lambda: figures.heatmaps(torch.eye(2)[None], ["a", "b"]),
-        lambda: figures.pairs(X, X[:2], X > 1, 1.0, 1.0, 1.0),
-        lambda: figures.pairs(ROWS, ROWS, ROWS > 1, 1.0, 1.0, 1.0),
-        lambda: figures.spreads([X], ["a", "b"], "size"),
-        lambda: figures.spreads([X[:0]], ["a"], "size"),
+        pytest.param(
+            lambda: figures.rescalings(
+                POINTS, POINTS[:, 0], torch.ones(5, 2), T, T.expand(5, 5), torch.ones(5)
+            ),
+            id="five rescalings",
+        ),
+        pytest.param(
+            lambda: figures.growth(X, ROWS, ROWS[:1], ["a", "b"], ("x", "y")), id="growth"
+        ),
+        pytest.param(
+            lambda: figures.growth(X, ROWS, ROWS, ["a"], ("x", "y")), id="growth with one name"
+        ),
+        pytest.param(lambda: figures.brackets(X, ROWS, ROWS, ROWS[:1], ["a", "b"]), id="brackets"),
+        pytest.param(
+            lambda: figures.brackets(X, ROWS[:0], ROWS[:0], ROWS[:0], []), id="no brackets"
+        ),
+        pytest.param(lambda: figures.heatmaps(torch.eye(2), ["a"]), id="heatmaps"),
+        pytest.param(
+            lambda: figures.heatmaps(torch.eye(2)[None], ["a", "b"]), id="heatmaps with two names"
+        ),
+        pytest.param(lambda: figures.pairs(X, X[:2], X > 1, 1.0, 1.0, 1.0), id="pairs"),
+        pytest.param(
+            lambda: figures.pairs(ROWS, ROWS, ROWS > 1, 1.0, 1.0, 1.0), id="pairs of rows"
+        ),
+        pytest.param(lambda: figures.spreads([X], ["a", "b"], "size"), id="spreads"),
+        pytest.param(lambda: figures.spreads([X[:0]], ["a"], "size"), id="spread of nothing"),
     ],
 )
 def test_other_shapes_are_refused(draw):
@@ -144,7 +160,7 @@ def test_other_shapes_are_refused(draw):
 
 
 @pytest.mark.bad_input
-def test_unknown_scales_are_refused():
-    for scales in ((), ("log", "cubic")):
-        with pytest.raises(OutOfDomain, match="'log' or 'linear'"):
-            figures.growth(X, ROWS, ROWS, ["a", "b"], ("x", "y"), scales)
+@pytest.mark.parametrize("scales", [(), ("log", "cubic")], ids=str)
+def test_unknown_scales_are_refused(scales):
+    with pytest.raises(OutOfDomain, match="'log' or 'linear'"):
+        figures.growth(X, ROWS, ROWS, ["a", "b"], ("x", "y"), scales)

@@ -39,24 +39,6 @@ def test_points_on_logarithmic_scales():
     assert [len(line.get_xdata()) for line in bare.lines] == [len(ONE), 0]
 
 
-def test_losses_are_drawn_as_mean_and_band():
-    t = torch.tensor([0.0, 1.0])
-    losses = torch.tensor([[1.0, 2.0], [3.0, 6.0], [1e-9, 1.0]])
-    panels = {
-        "(b)": {"curve": losses, "segment": 2 * losses},
-        "(c)": {"segment": losses, "fibre": losses},
-    }
-    figure = figures.losses_with_spread(t, panels, "loss", floor=0.5)
-    first, second = figure.axes
-    np.testing.assert_allclose(first.lines[0].get_ydata(), [4.5 / 3, 3.0])
-    band = first.collections[0].get_paths()[0].vertices
-    assert (band[:, 1].min(), band[:, 1].max()) == (0.5, 6.0)
-    assert first.get_yscale() == second.get_yscale() == "log"
-    assert first.lines[1].get_color() == second.lines[0].get_color()  # segments everywhere
-    assert first.lines[0].get_color() != first.lines[1].get_color()
-    assert (first.get_xlabel(), first.get_ylabel()) == ("$t$\n(b)", "loss")
-
-
 def test_the_map_shows_the_values_and_the_line_k_equals_h():
     values = torch.arange(6.0).reshape(2, 3) / 6
     axes = figures.loss_map([2, 4, 8], 4, [0.1, 1.0], values).axes[0]
@@ -90,25 +72,52 @@ def test_deviations_are_grouped_by_dimension_below_the_bound():
 
 
 @pytest.mark.bad_input
-def test_what_does_not_fit_is_refused():
-    with pytest.raises(ShapeMismatch, match=r"expected pairs of shapes \(n,\), \(n,\), got \[\]"):
-        figures.scatter({}, ("x", "y"))
-    with pytest.raises(ShapeMismatch, match="at least one point"):
-        figures.scatter({"a": (ONE[:0], TWO[:0])}, ("x", "y"))
-    with pytest.raises(ShapeMismatch, match=r"got \[\(\(3,\), \(2,\)\)\]"):
-        figures.scatter({"a": (ONE, TWO[:2])}, ("x", "y"))
-    with pytest.raises(OutOfDomain, match="at most 5 groups, got 6"):
-        figures.scatter({str(i): (ONE, TWO) for i in range(6)}, ("x", "y"))
-    with pytest.raises(OutOfDomain, match="positive values only"):
-        figures.scatter({"a": (ONE, 0 * TWO)}, ("x", "y"), logarithmic=True)
-    with pytest.raises(ShapeMismatch, match=r"expected \(r, 3\), got \(3,\)"):
-        figures.losses_with_spread(ONE, {"(b)": {"curve": TWO}}, "loss", 1e-9)
-    many = {str(i): TWO[None] for i in range(5)}
-    with pytest.raises(OutOfDomain, match="at most four kinds of curves are told apart, got 5"):
-        figures.losses_with_spread(ONE, {"(b)": many}, "loss", 1e-9)
+@pytest.mark.parametrize(
+    ("groups", "logarithmic", "error", "message"),
+    [
+        pytest.param(
+            {},
+            False,
+            ShapeMismatch,
+            r"expected pairs of shapes \(n,\), \(n,\), got \[\]",
+            id="no group",
+        ),
+        pytest.param(
+            {"a": (ONE[:0], TWO[:0])}, False, ShapeMismatch, "at least one point", id="no point"
+        ),
+        pytest.param(
+            {"a": (ONE, TWO[:2])}, False, ShapeMismatch, r"got \[\(\(3,\), \(2,\)\)\]", id="shapes"
+        ),
+        pytest.param(
+            {str(i): (ONE, TWO) for i in range(6)},
+            False,
+            OutOfDomain,
+            "at most 5 groups, got 6",
+            id="six groups",
+        ),
+        pytest.param(
+            {"a": (ONE, 0 * TWO)}, True, OutOfDomain, "positive values only", id="logarithm of zero"
+        ),
+    ],
+)
+def test_points_that_cannot_be_drawn_are_refused(groups, logarithmic, error, message):
+    with pytest.raises(error, match=message):
+        figures.scatter(groups, ("x", "y"), logarithmic=logarithmic)
+
+
+@pytest.mark.bad_input
+def test_a_map_of_another_shape_is_refused():
     with pytest.raises(ShapeMismatch, match=r"expected values \(1, 2\), got \(2, 1\)"):
         figures.loss_map([1, 2], 1, [0.5], torch.zeros(2, 1))
+
+
+@pytest.mark.bad_input
+def test_an_oval_without_a_bound_is_refused():
     with pytest.raises(OutOfDomain, match="gives no d_max"):
         figures.cassini(cassini_sweep(torch.tensor([2.5], dtype=F64), points=3))
+
+
+@pytest.mark.bad_input
+def test_deviations_of_another_shape_are_refused():
     with pytest.raises(ShapeMismatch, match=r"three tensors \(n,\), got \(3,\), \(2,\) and"):
         figures.deviations(ONE, TWO[:2], ONE, (ONE, TWO))

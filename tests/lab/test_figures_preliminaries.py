@@ -175,77 +175,125 @@ def test_arrays_with_gradients_can_be_drawn():
     figures.orbits([[rays]], [rays[0]], ["a"])
 
 
-# -- errors --------------------------------------------------------------------
-@pytest.mark.bad_input
-def test_sets_that_cannot_be_drawn_are_refused():
-    with pytest.raises(ShapeMismatch, match=r"plane sets of shape \(p, q\), got \(3,\)"):
-        figures.regions([LABELS[0]], ["a"], [BOX])
-    with pytest.raises(OutOfDomain, match="labels from 0 to 6, got 1 to 7"):
-        figures.regions([LABELS.clamp(min=1) + (LABELS == 6)], ["a"], [BOX])
-    with pytest.raises(OutOfDomain, match="labels from 0 to 6, got -1 to 5"):
-        figures.regions([LABELS - 1], ["a"], [BOX])
-
-
-@pytest.mark.bad_input
-def test_panels_without_a_name_are_refused():
-    cases = [
-        (lambda: figures.regions([LABELS], [], [BOX]), r"got \[1, 0, 1\]"),
-        (lambda: figures.regions([LABELS], ["a"], [BOX, BOX]), r"got \[1, 1, 2\]"),
-        (lambda: figures.regions([], [], []), r"got \[0, 0, 0\]"),
-        (lambda: figures.orbits([[RAYS]], [HOLE], ["a", "b"]), r"got \[1, 1, 2\]"),
-        (lambda: figures.orbits([], [], []), r"got \[0, 0, 0\]"),
-    ]
-    for draw, got in cases:
-        with pytest.raises(ShapeMismatch, match=f"as many of each for one panel or more, {got}"):
-            draw()
-
-
-@pytest.mark.bad_input
-def test_curves_of_different_lengths_are_refused():
-    cases = [
-        (T, T[:4], T, T[None]),
-        (T, T, T[:4], T[None]),
-        (T, T, T, T[None, :4]),
-        (T, T, T, T),
-        (T, T, T, T[None][:0]),
-        (T[None], T[None], T[None], T[None]),
-        (T[0], T[0], T[0], T),
-    ]
-    for arrays in cases:
-        with pytest.raises(
-            ShapeMismatch, match=r"shapes \(T,\), \(T,\), \(T,\) and \(k, T\), got \["
-        ):
-            figures.determinants(*arrays)
-
-
-@pytest.mark.bad_input
-def test_shares_of_different_lengths_are_refused():
-    cases = [
-        (T, T[:4], T, T[:1]),
-        (T, T, T[:4], T[:1]),
-        (T[:4], T[:4], T[:4], T),
-        (T, T, T, T[None]),
-        (T[None], T[None], T[None], T[:1]),
-    ]
-    for arrays in cases:
-        with pytest.raises(
-            ShapeMismatch, match=r"shapes \(N,\), \(N,\), \(N,\) and \(K,\), K ≤ N, got \["
-        ):
-            figures.shares(*arrays)
-
-
-@pytest.mark.bad_input
-def test_orbits_that_cannot_be_drawn_are_refused():
-    with pytest.raises(ShapeMismatch, match=r"orbits of shape \(k, p, 2\), got \(2, 2\)"):
-        figures.orbits([[RAYS[0]]], [HOLE], ["a"])
-    with pytest.raises(ShapeMismatch, match=r"orbits of shape \(k, p, 2\), got \(2, 2, 1\)"):
-        figures.orbits([[RAYS[..., :1]]], [HOLE], ["a"])
-    with pytest.raises(OutOfDomain, match="at most 6 orbits in a panel, got 7"):
-        figures.orbits([[RAYS], 7 * [RAYS]], [HOLE, HOLE], ["a", "b"])
-
-
-@pytest.mark.bad_input
 def test_as_many_pieces_and_orbits_as_colours_can_be_drawn():
     assert figures.regions([LABELS], ["a"], [BOX]) is not None
     assert figures.orbits([6 * [RAYS]], [HOLE], ["a"]) is not None
     assert figures.shares(T + 1, T, T, T) is not None
+
+
+# -- errors --------------------------------------------------------------------
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        pytest.param(
+            LABELS[0], ShapeMismatch, r"plane sets of shape \(p, q\), got \(3,\)", id="a line"
+        ),
+        pytest.param(
+            LABELS.clamp(min=1) + (LABELS == 6),
+            OutOfDomain,
+            "labels from 0 to 6, got 1 to 7",
+            id="seven",
+        ),
+        pytest.param(LABELS - 1, OutOfDomain, "labels from 0 to 6, got -1 to 5", id="negative"),
+    ],
+)
+def test_sets_that_cannot_be_drawn_are_refused(labels, error, message):
+    with pytest.raises(error, match=message):
+        figures.regions([labels], ["a"], [BOX])
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("sets", "names", "boxes", "got"),
+    [
+        pytest.param([LABELS], [], [BOX], r"got \[1, 0, 1\]", id="no name"),
+        pytest.param([LABELS], ["a"], [BOX, BOX], r"got \[1, 1, 2\]", id="two boxes"),
+        pytest.param([], [], [], r"got \[0, 0, 0\]", id="nothing"),
+    ],
+)
+def test_regions_without_a_name_and_a_box_each_are_refused(sets, names, boxes, got):
+    with pytest.raises(ShapeMismatch, match=f"as many of each for one panel or more, {got}"):
+        figures.regions(sets, names, boxes)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        pytest.param((T, T[:4], T, T[None]), id="inside"),
+        pytest.param((T, T, T[:4], T[None]), id="segment"),
+        pytest.param((T, T, T, T[None, :4]), id="across"),
+        pytest.param((T, T, T, T), id="across as a vector"),
+        pytest.param((T, T, T, T[None][:0]), id="no path across"),
+        pytest.param((T[None], T[None], T[None], T[None]), id="matrices"),
+        pytest.param((T[0], T[0], T[0], T), id="numbers"),
+    ],
+)
+def test_determinants_of_different_lengths_are_refused(arrays):
+    message = r"shapes \(T,\), \(T,\), \(T,\) and \(k, T\), got \["
+    with pytest.raises(ShapeMismatch, match=message):
+        figures.determinants(*arrays)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        pytest.param((T, T[:4], T, T[:1]), id="share"),
+        pytest.param((T, T, T[:4], T[:1]), id="error"),
+        pytest.param((T[:4], T[:4], T[:4], T), id="more exact ones"),
+        pytest.param((T, T, T, T[None]), id="exact as a matrix"),
+        pytest.param((T[None], T[None], T[None], T[:1]), id="matrices"),
+    ],
+)
+def test_shares_of_different_lengths_are_refused(arrays):
+    message = r"shapes \(N,\), \(N,\), \(N,\) and \(K,\), K ≤ N, got \["
+    with pytest.raises(ShapeMismatch, match=message):
+        figures.shares(*arrays)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("panels", "names", "error", "message"),
+    [
+        pytest.param(
+            [[RAYS[0]]],
+            ["a"],
+            ShapeMismatch,
+            r"orbits of shape \(k, p, 2\), got \(2, 2\)",
+            id="one ray",
+        ),
+        pytest.param(
+            [[RAYS[..., :1]]],
+            ["a"],
+            ShapeMismatch,
+            r"orbits of shape \(k, p, 2\), got \(2, 2, 1\)",
+            id="numbers",
+        ),
+        pytest.param(
+            [[RAYS], 7 * [RAYS]],
+            ["a", "b"],
+            OutOfDomain,
+            "at most 6 orbits in a panel, got 7",
+            id="seven",
+        ),
+        pytest.param(
+            [[RAYS]],
+            ["a", "b"],
+            ShapeMismatch,
+            r"as many of each for one panel or more, got \[1, 1, 2\]",
+            id="two names",
+        ),
+        pytest.param(
+            [],
+            [],
+            ShapeMismatch,
+            r"as many of each for one panel or more, got \[0, 0, 0\]",
+            id="nothing",
+        ),
+    ],
+)
+def test_orbits_that_cannot_be_drawn_are_refused(panels, names, error, message):
+    with pytest.raises(error, match=message):
+        figures.orbits(panels, [HOLE] * len(panels), names)

@@ -1,4 +1,4 @@
-"""The figures of the introduction and of the uses: what is drawn is what was given."""
+"""The figures of the uses: what is drawn is what was given."""
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -10,31 +10,12 @@ import mc_lib as mc
 from lab import figures
 
 mpl.use("Agg")
-figures = figures
 
 
 @pytest.fixture(autouse=True)
 def no_figures_left():
     yield
     plt.close("all")
-
-
-def landscape():
-    x, y = torch.linspace(-1, 2, 5), torch.linspace(0, 1, 4)
-    curve = torch.tensor([[0.0, 0.0], [0.5, 0.4], [1.0, 0.0]])
-    return x, y, 1 + x[:, None].square() + y, curve, curve[[0, 2]]
-
-
-def test_the_plane_shows_the_curve_the_segment_and_its_ends():
-    figure = figures.plane(*landscape(), unit="nats")
-    axes, scale = figure.axes
-    curve, segment, ends = axes.lines
-    assert np.allclose(curve.get_xydata(), landscape()[3])
-    assert np.allclose(segment.get_xydata(), landscape()[4])
-    assert np.allclose(ends.get_xydata(), landscape()[4])
-    assert scale.get_ylabel() == "nats"
-    assert axes.get_aspect() == 1
-    assert [x.get_text() for x in figure.legends[0].get_texts()] == ["curve", "segment"]
 
 
 def test_means_and_spreads_are_over_the_seeds():
@@ -78,21 +59,45 @@ def test_kinds_stand_beside_one_another_in_their_row():
 
 
 @pytest.mark.bad_input
-def test_what_does_not_fit_is_refused():
-    x, y, loss, curve, segment = landscape()
-    for wrong in ((x, y, loss.mT, curve, segment), (x, y, loss, curve, curve)):
-        with pytest.raises(mc.errors.ShapeMismatch, match=r"\(p, q\)"):
-            figures.plane(*wrong)
-    with pytest.raises(mc.errors.OutOfDomain, match="positive losses"):
-        figures.plane(x, y, loss - 2, curve, segment)
-    with pytest.raises(mc.errors.ShapeMismatch, match=r"\(s, r, 2\) with r ≥ 2"):
-        figures.tradeoff({"a": torch.rand(2, 1, 2)}, ("", ""))
-    with pytest.raises(mc.errors.ShapeMismatch, match=r"start as \(r, 2\)"):
-        figures.tradeoff({"a": torch.rand(2, 3, 2)}, ("", ""), torch.rand(3))
-    with pytest.raises(mc.errors.ShapeMismatch, match=r"expected \(1, seeds\)"):
-        figures.dots({"a": torch.ones(2, 3)}, ["x"], "")
-    with pytest.raises(mc.errors.OutOfDomain, match="positive numbers only"):
-        figures.dots({"a": torch.zeros(1, 3)}, ["x"], "", logarithmic=True)
-    many = {str(i): torch.ones(1, 2) for i in range(6)}
-    with pytest.raises(mc.errors.OutOfDomain, match="at most 5 kinds"):
-        figures.dots(many, ["x"], "")
+@pytest.mark.parametrize(
+    ("scores", "start", "message"),
+    [
+        pytest.param(torch.rand(2, 1, 2), None, r"\(s, r, 2\) with r ≥ 2", id="one seed"),
+        pytest.param(torch.rand(2, 3, 2), torch.rand(3), r"start as \(r, 2\)", id="start"),
+    ],
+)
+def test_scores_of_another_shape_are_refused(scores, start, message):
+    with pytest.raises(mc.errors.ShapeMismatch, match=message):
+        figures.tradeoff({"a": scores}, ("", ""), start)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("groups", "logarithmic", "error", "message"),
+    [
+        pytest.param(
+            {"a": torch.ones(2, 3)},
+            False,
+            mc.errors.ShapeMismatch,
+            r"expected \(1, seeds\)",
+            id="rows",
+        ),
+        pytest.param(
+            {"a": torch.zeros(1, 3)},
+            True,
+            mc.errors.OutOfDomain,
+            "positive numbers only",
+            id="logarithm of zero",
+        ),
+        pytest.param(
+            {str(i): torch.ones(1, 2) for i in range(6)},
+            False,
+            mc.errors.OutOfDomain,
+            "at most 5 kinds",
+            id="six kinds",
+        ),
+    ],
+)
+def test_dots_that_cannot_be_drawn_are_refused(groups, logarithmic, error, message):
+    with pytest.raises(error, match=message):
+        figures.dots(groups, ["x"], "", logarithmic=logarithmic)

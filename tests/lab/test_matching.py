@@ -99,23 +99,49 @@ def test_the_affinity_is_the_inner_product_with_the_reference():
 
 
 @pytest.mark.bad_input
-def test_what_does_not_fit_is_refused():
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(lambda w: (w[0],), r"expected \(W_1, W_2\)", id="one weight"),
+        pytest.param(lambda w: (*w, w[0]), r"expected \(W_1, W_2\)", id="three weights"),
+        pytest.param(lambda w: (w[0][0], w[1]), r"expected \(W_1, W_2\)", id="a vector"),
+        pytest.param(lambda w: (w[0], w[1][:, :3]), "share h", id="neurons"),
+    ],
+)
+def test_points_that_are_no_two_layers_are_refused(change, message):
+    w, _ = points(0)
+    with pytest.raises(ShapeMismatch, match=message):
+        affinity(change(w), change(w))
+
+
+@pytest.mark.bad_input
+def test_points_of_different_shapes_are_refused():
     w, reference = points(0)
-    for bad in ((w[0],), (*w, w[0]), (w[0][0], w[1])):
-        with pytest.raises(ShapeMismatch, match=r"expected \(W_1, W_2\)"):
-            affinity(bad, bad)
     with pytest.raises(ShapeMismatch, match="the two points"):
         match_rotation(w, (reference[0], reference[1][:1]))
-    with pytest.raises(ShapeMismatch, match="share h"):
-        affinity((w[0], w[1][:, :3]), (w[0], w[1][:, :3]))
-    batch = points(0, batch=(2,))
+
+
+@pytest.mark.bad_input
+def test_a_batch_has_no_single_permutation():
     with pytest.raises(ShapeMismatch, match="single points"):
-        match_permutation(*batch)
-    for sign, size in ((2, 3), (1, 9), (-1, 1)):
-        with pytest.raises(OutOfDomain, match=f"sign = {sign} and {size} neurons"):
-            match_permutation(*points(0, h=size), sign=sign)
+        match_permutation(*points(0, batch=(2,)))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("sign", "size"), [(2, 3), (1, 9), (-1, 1)])
+def test_signs_without_a_permutation_are_refused(sign, size):
+    with pytest.raises(OutOfDomain, match=f"sign = {sign} and {size} neurons"):
+        match_permutation(*points(0, h=size), sign=sign)
+
+
+@pytest.mark.bad_input
+def test_a_rotation_has_the_sign_one_or_minus_one():
     with pytest.raises(OutOfDomain, match="1, -1 or None, got 2"):
-        match_rotation(w, reference, sign=2)
-    silent = tuple(0 * x for x in w)
+        match_rotation(*points(0), sign=2)
+
+
+@pytest.mark.bad_input
+def test_silent_neurons_have_no_best_rotation():
+    w, reference = points(0)
     with pytest.raises(OutOfDomain, match="equally near"):
-        match_rotation(silent, reference)
+        match_rotation(tuple(0 * x for x in w), reference)

@@ -96,20 +96,36 @@ def test_the_permutation_is_an_exact_one():
 
 
 @pytest.mark.bad_input
-def test_what_does_not_fit_is_refused():
+@pytest.mark.parametrize(
+    "ends",
+    [
+        pytest.param(lambda w0, w1: (tuple(x[0] for x in w0),) * 2, id="single points"),
+        pytest.param(lambda w0, w1: (w0, tuple(x[:2] for x in w1)), id="fewer ends"),
+    ],
+)
+def test_ends_that_are_no_pairs_are_refused(ends):
     pairs = drawn()
-    single = tuple(x[0] for x in pairs.w0)
     with pytest.raises(ShapeMismatch, match="N points"):
-        Pairs(pairs.net, single, single)
-    with pytest.raises(ShapeMismatch, match="N points"):
-        Pairs(pairs.net, pairs.w0, tuple(x[:2] for x in pairs.w1))
+        Pairs(pairs.net, *ends(pairs.w0, pairs.w1))
+
+
+@pytest.mark.bad_input
+def test_pairs_are_aligned_by_permutation_or_rotation():
     with pytest.raises(OutOfDomain, match="'permutation' or 'rotation', got 'luck'"):
-        pairs.aligned("luck")
-    deep = drawn(3)
+        drawn().aligned("luck")
+
+
+@pytest.mark.bad_input
+def test_pairs_of_three_layers_are_not_aligned():
     with pytest.raises(ShapeMismatch, match="expected two layers, got 3"):
-        deep.aligned("rotation")
-    with pytest.raises(ShapeMismatch, match="two n × n weights"):
-        Pairs.spread(deep.net, torch.Generator(), 2)
+        drawn(3).aligned("rotation")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "widths", [pytest.param((1, 1), id="three layers"), pytest.param((2,), id="wide")]
+)
+def test_only_two_square_layers_are_spread(widths):
     one = torch.eye(1, **DOUBLE)
     with pytest.raises(ShapeMismatch, match="two n × n weights"):
-        Pairs.spread(mc.DeepLinear(one, one, (2,)), torch.Generator(), 2)
+        Pairs.spread(mc.DeepLinear(one, one, widths), torch.Generator(), 2)

@@ -7,7 +7,7 @@ import torch
 
 import mc_lib as mc
 from lab.path_training import Descent, _along, _spread, elastic_band, train_bezier, train_chain
-from mc_lib.points import to_vector
+from mc_lib.points import norm, to_vector
 
 DOUBLE = torch.float64
 
@@ -129,20 +129,68 @@ def test_settings_out_of_range(settings):
 
 
 @pytest.mark.bad_input
-def test_bad_input_is_refused():
-    net, u, v = hill()
-    how = Descent(50, 0.1)
+def test_an_empty_mini_batch_is_refused():
     with pytest.raises(mc.errors.OutOfDomain, match="one column or more, got 0"):
         Descent(5, 0.1, batch=0)
-    with pytest.raises(mc.errors.OutOfDomain, match="one corner or more, got 0"):
-        train_chain(net, u, v, how, seeded(), bends=0)
-    with pytest.raises(mc.errors.OutOfDomain, match="one pivot or more, got 0"):
-        elastic_band(net, u, v, how, seeded(), pivots=0)
-    with pytest.raises(mc.errors.ShapeMismatch, match="expected a tuple of weights"):
-        train_bezier(net, u[:1], v, how, seeded())
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        pytest.param(
+            lambda *args: train_chain(*args, bends=0), "one corner or more, got 0", id="chain"
+        ),
+        pytest.param(
+            lambda *args: elastic_band(*args, pivots=0), "one pivot or more, got 0", id="band"
+        ),
+    ],
+)
+def test_a_path_without_a_point_to_train_is_refused(train, message):
+    with pytest.raises(mc.errors.OutOfDomain, match=message):
+        train(*hill(), Descent(50, 0.1), seeded())
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [
+        pytest.param(lambda u, v: (u[:1], v), "expected a tuple of weights", id="start"),
+        pytest.param(lambda u, v: (u, v[:1]), "expected a tuple of weights", id="end"),
+        pytest.param(
+            lambda u, v: (u, tuple(x[None] for x in v)),
+            r"shapes \[\(1, 1\), \(1, 1\)\] and \[\(1, 1, 1\), \(1, 1, 1\)\]",
+            id="batch",
+        ),
+    ],
+)
+def test_ends_that_do_not_fit_are_refused(ends, message):
+    net, u, v = hill()
+    with pytest.raises(mc.errors.ShapeMismatch, match=message):
+        train_bezier(net, *ends(u, v), Descent(50, 0.1), seeded())
+
+
+@pytest.mark.bad_input
+def test_ends_of_different_trees_are_refused():
+    class Size:
+        """The squared norm of any tree."""
+
+        def loss(self, w):
+            return norm(w).square()
+
+    one = torch.ones(1)
     with pytest.raises(mc.errors.ShapeMismatch, match="different trees"):
-        train_bezier(net, u, v[:1], how, seeded())
-    with pytest.raises(mc.McLibError, match="rate 1000.0 is too large|leaves the range"):
-        train_bezier(net, u, v, Descent(500, 1000.0), seeded())
-    with pytest.raises(mc.McLibError, match="rate 1000.0 is too large|NaN or infinite"):
-        elastic_band(net, u, v, Descent(500, 1000.0), seeded())
+        train_bezier(Size(), (one,), {"w": one}, Descent(50, 0.1), seeded())
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        pytest.param(train_bezier, "rate 1000.0 is too large|leaves the range", id="bezier"),
+        pytest.param(elastic_band, "rate 1000.0 is too large|NaN or infinite", id="band"),
+    ],
+)
+def test_a_rate_too_large_is_refused(train, message):
+    with pytest.raises(mc.McLibError, match=message):
+        train(*hill(), Descent(500, 1000.0), seeded())

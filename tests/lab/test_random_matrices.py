@@ -120,15 +120,31 @@ def test_the_elements_are_what_their_names_say():
 # -- refusals ------------------------------------------------------------------
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    ("call", "quoted"),
+    ("count", "n", "quoted"),
     [
-        (lambda: matrix_cases.positive_normal(rng(0), 0, 2), "got 0 of size 2"),
-        (lambda: matrix_cases.positive_normal(rng(0), 2, 0), "got 2 of size 0"),
-        (lambda: matrix_cases.plane_groups(1), "got 1"),
-        (lambda: matrix_cases.where_det_vanishes(lambda t: 1 + t), "from 1 up at t = 0 and to 2"),
-        (lambda: matrix_cases.where_det_vanishes(lambda t: t - 1), "from -1 up at t = 0"),
+        pytest.param(0, 2, "got 0 of size 2", id="none"),
+        pytest.param(2, 0, "got 2 of size 0", id="empty"),
     ],
 )
-def test_what_has_no_answer_is_refused(call, quoted):
+def test_no_matrices_are_refused(count, n, quoted):
     with pytest.raises(OutOfDomain, match=quoted):
-        call()
+        matrix_cases.positive_normal(rng(0), count, n)
+
+
+@pytest.mark.bad_input
+def test_groups_of_one_element_are_refused():
+    with pytest.raises(OutOfDomain, match="got 1"):
+        matrix_cases.plane_groups(1)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("gamma", "quoted"),
+    [
+        pytest.param(lambda t: 1 + t, "from 1 up at t = 0 and to 2", id="positive"),
+        pytest.param(lambda t: t - 1, "from -1 up at t = 0", id="negative"),
+    ],
+)
+def test_a_path_on_one_side_is_refused(gamma, quoted):
+    with pytest.raises(OutOfDomain, match=quoted):
+        matrix_cases.where_det_vanishes(gamma)

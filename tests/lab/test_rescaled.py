@@ -1,5 +1,7 @@
 """The last weight that fits, and the arrays of Figure 2."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -96,21 +98,28 @@ def test_the_highest_loss_is_the_formula():
 
 
 @pytest.mark.bad_input
-def test_what_is_no_figure_2_is_refused():
+def test_a_wide_network_is_no_figure_2():
+    _, one = hyperbola(2.0)
+    w, m = (torch.ones(2, 1).double(), torch.ones(1, 2).double()), torch.tensor([2.0])
+    with pytest.raises(ShapeMismatch, match="two 1 × 1 weights"):
+        rescaling_family(mc.DeepLinear(one, one, (2,)), w, m)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("m", "points", "error", "message"),
+    [
+        pytest.param(2.0, 101, ShapeMismatch, "two 1 × 1 weights", id="a number"),
+        pytest.param([-2.0], 101, OutOfDomain, "factors m > 0, not all 1", id="negative"),
+        pytest.param([1.0], 101, OutOfDomain, "factors m > 0, not all 1", id="one"),
+        pytest.param([2.0], 1, OutOfDomain, "points = 1", id="one point"),
+        pytest.param([math.nan], 101, NotFinite, "^m: 1 of the 1 entries", id="nan"),
+    ],
+)
+def test_factors_that_draw_no_figure_2_are_refused(m, points, error, message):
     net, one = hyperbola(2.0)
-    w, m = (one, 2 * one), torch.tensor([2.0])
-    wide = mc.DeepLinear(one, one, (2,))
-    with pytest.raises(ShapeMismatch, match="two 1 × 1 weights"):
-        rescaling_family(wide, (torch.ones(2, 1).double(), torch.ones(1, 2).double()), m)
-    with pytest.raises(ShapeMismatch, match="two 1 × 1 weights"):
-        rescaling_family(net, w, m[0])
-    for bad in (-m, m / 2 * 1.0):
-        with pytest.raises(OutOfDomain, match="factors m > 0, not all 1"):
-            rescaling_family(net, w, bad)
-    with pytest.raises(OutOfDomain, match="points = 1"):
-        rescaling_family(net, w, m, points=1)
-    with pytest.raises(NotFinite):
-        rescaling_family(net, w, m * torch.nan)
+    with pytest.raises(error, match=message):
+        rescaling_family(net, (one, 2 * one), torch.tensor(m), points=points)
 
 
 # -- planted minima and the search of Proposition 5.6 ------------------------------------
@@ -138,11 +147,14 @@ def test_the_search_comes_near_the_largest_barrier_and_stays_below(k, low, high)
 
 
 @pytest.mark.bad_input
-def test_impossible_searches_are_refused():
-    generator = torch.Generator().manual_seed(0)
+def test_no_minimum_is_planted_without_a_hidden_layer():
     with pytest.raises(OutOfDomain, match="one hidden layer or more"):
-        planted_minimum(generator, (4, 2), 3)
-    net, w = planted_minimum(generator, (4, 6, 2), 3)
-    for low, high, factors in ((0.0, 1.0, 5), (2.0, 1.0, 5), (1.0, 2.0, 1)):
-        with pytest.raises(OutOfDomain, match="0 < low < high and factors ≥ 2"):
-            largest_rescaling_barrier(net, w, low, high, factors=factors)
+        planted_minimum(torch.Generator().manual_seed(0), (4, 2), 3)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("low", "high", "factors"), [(0.0, 1.0, 5), (2.0, 1.0, 5), (1.0, 2.0, 1)])
+def test_impossible_searches_are_refused(low, high, factors):
+    net, w = planted_minimum(torch.Generator().manual_seed(0), (4, 6, 2), 3)
+    with pytest.raises(OutOfDomain, match="0 < low < high and factors ≥ 2"):
+        largest_rescaling_barrier(net, w, low, high, factors=factors)

@@ -69,12 +69,21 @@ def test_the_ovals_are_those_of_the_formulas():
 
 
 @pytest.mark.bad_input
-def test_a_slider_has_a_setting():
+@pytest.mark.parametrize("shape", [(0,), (2, 1)], ids=str)
+def test_a_slider_of_scales_has_a_setting(shape):
     net, w, M = setting(3, 4)
-    for scales in (torch.zeros(0, dtype=F64), torch.zeros(2, 1, dtype=F64)):
-        with pytest.raises(ShapeMismatch, match=r"expected scales \(S,\), one or more, got"):
-            approximate_sweep(net, w, M, scales, T)
-        with pytest.raises(ShapeMismatch, match=r"expected levels \(S,\), one or more, got"):
-            cassini_sweep(scales)
+    with pytest.raises(ShapeMismatch, match=r"expected scales \(S,\), one or more, got"):
+        approximate_sweep(net, w, M, torch.zeros(shape, dtype=F64), T)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("shape", [(0,), (2, 1)], ids=str)
+def test_a_slider_of_levels_has_a_setting(shape):
+    with pytest.raises(ShapeMismatch, match=r"expected levels \(S,\), one or more, got"):
+        cassini_sweep(torch.zeros(shape, dtype=F64))
+
+
+@pytest.mark.bad_input
+def test_a_level_of_two_ovals_is_refused():
     with pytest.raises(OutOfDomain, match="level c > 1, got 0.9"):
         cassini_sweep(torch.tensor([1.2, 0.9], dtype=F64))

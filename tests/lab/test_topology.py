@@ -96,18 +96,19 @@ def test_labels_stay_on_the_device_of_the_grid():
 # -- errors --------------------------------------------------------------------
 @pytest.mark.bad_input
 @pytest.mark.parametrize("function", [label_grid, count_grid_components])
-def test_what_holds_no_truth_values_is_refused(function):
-    cases = [
-        (torch.ones(2), "got torch.float64"),
-        (torch.ones(2, dtype=torch.int64), "got torch.int64"),
-        ([True, False], "got list"),
-        (np.ones(2, dtype=bool), "got ndarray"),
-    ]
-    for value, got in cases:
-        with pytest.raises(
-            DtypeMismatch, match=f"^the grid: expected a tensor of torch.bool, {got}$"
-        ):
-            function(value)
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        pytest.param(torch.ones(2), "got torch.float64", id="float"),
+        pytest.param(torch.ones(2, dtype=torch.int64), "got torch.int64", id="integer"),
+        pytest.param([True, False], "got list", id="list"),
+        pytest.param(np.ones(2, dtype=bool), "got ndarray", id="array"),
+    ],
+)
+def test_what_holds_no_truth_values_is_refused(function, value, got):
+    message = f"^the grid: expected a tensor of torch.bool, {got}$"
+    with pytest.raises(DtypeMismatch, match=message):
+        function(value)
 
 
 @pytest.mark.bad_input
@@ -176,14 +177,21 @@ def test_random_intervals_have_one_to_four_pieces_and_all_numbers_occur():
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    ("call", "quoted"),
+    ("size", "reach"), [pytest.param(0, 3.0, id="no cell"), pytest.param(4, 0.0, id="a point")]
+)
+def test_a_plane_without_cells_is_refused(size, reach):
+    with pytest.raises(OutOfDomain, match=f"got {size} and {reach}"):
+        topology.plane_cells(size, reach)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("draw", "quoted"),
     [
-        (lambda: topology.plane_cells(0), "got 0 and 3.0"),
-        (lambda: topology.plane_cells(4, 0.0), "got 4 and 0.0"),
-        (lambda: topology.random_cells(8, rng(0)), "got 8"),
-        (lambda: topology.random_intervals(rng(0), 7), "got 7"),
+        pytest.param(lambda: topology.random_cells(8, rng(0)), "got 8", id="random_cells"),
+        pytest.param(lambda: topology.random_intervals(rng(0), 7), "got 7", id="random_intervals"),
     ],
 )
-def test_grids_too_small_are_refused(call, quoted):
+def test_random_sets_of_few_cells_are_refused(draw, quoted):
     with pytest.raises(OutOfDomain, match=quoted):
-        call()
+        draw()

@@ -71,11 +71,15 @@ def test_each_method_learns_and_only_the_fibre_keeps_the_old_scores():
 
 
 @pytest.mark.bad_input
-def test_unknown_methods_and_empty_memories_are_refused():
+def test_unknown_methods_are_refused():
     old, new, generator = make()
     w = old.random(generator)
     with pytest.raises(mc.errors.OutOfDomain, match=r"got \['magic'\]"):
         learn_new(old, new, w, {"magic": [0.1]}, steps=1, generator=generator)
-    for remember in (0, 10_000):
-        with pytest.raises(mc.errors.OutOfDomain, match="remember 1 to"):
-            two_tasks(generator, (4,), remember=remember)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("remember", [0, 10_000])
+def test_a_memory_of_nothing_or_of_too_much_is_refused(generator, remember):
+    with pytest.raises(mc.errors.OutOfDomain, match="remember 1 to"):
+        two_tasks(generator, (4,), remember=remember)

@@ -14,7 +14,6 @@ from mc_lib.curves import Line
 from mc_lib.errors import (
     NotAMinimum,
     NotConnected,
-    NotInGroup,
     OutOfDomain,
     RankDeficient,
     ShapeMismatch,
@@ -341,59 +340,6 @@ def test_a_bundle_move_is_a_curve_of_its_own():
 signed = st.floats(0.1, 3).flatmap(lambda x: st.sampled_from([x, -x]))
 
 
-@given(signed, signed, signed, signed, signed, signed)
-def test_the_chart_is_the_formula_and_its_inverse_inverts(x, y, epsilon, alpha, g1, g2):
-    net = scalar(epsilon, x, y)
-    if abs(alpha - epsilon) < 0.05 or abs(g2 * (alpha - epsilon) + epsilon) < 0.05:
-        return
-    w = minima.residual_from_group(net, g1 * ONE, g2 * ONE, alpha)
-    base = (1.0, alpha - epsilon, y / (alpha * x))
-    f = g2 * base[1] * base[0] * x + epsilon * x
-    want = (g1 * base[0], g2 * base[1] / g1, base[2] * (base[1] * base[0] * x + epsilon * x) / f)
-    assert [float(v) for v in w] == pytest.approx(list(want), rel=1e-10)
-    assert float(minima.shifted(net, g2 * ONE, alpha)) == pytest.approx(f, rel=1e-12, abs=1e-12)
-    assert relative_loss(net, w) < 1e-24
-    back = minima.residual_to_group(net, w, alpha)
-    assert [float(v) for v in back] == pytest.approx([g1, g2], rel=1e-12)
-    piece = 1 + (g1 < 0) + 2 * (f * epsilon * x < 0)
-    assert int(minima.residual_piece(net, w)) == piece
-    name = (1, 0) if piece < 3 else (-1, 1 if piece == 3 else -1)
-    assert tuple(minima.component(net, w).tolist()) == name
-
-
-def test_the_identity_gives_the_base_point_and_zero_lies_in_the_chart():
-    net = scalar(1.0, 2.0, 12.0)
-    assert [float(x) for x in minima.residual_from_group(net, ONE, ONE, 3.0)] == [1, 2, 2]
-    assert [float(x) for x in minima.residual_from_group(net, ONE, 0 * ONE, 3.0)] == [1, 0, 6]
-    batch = minima.residual_from_group(net, ONE, ONE.expand(4, 1, 1), 3.0)
-    assert [x.shape for x in batch] == [(4, 1, 1)] * 3
-
-
-def test_s0_is_the_line_w1_zero_and_joins_c1_to_c2_only():
-    net = scalar(1.0, 2.0, 6.0)
-    line = (torch.zeros(5, 1, 1).double(), normal(5, 1, 1), 3 * torch.ones(5, 1, 1).double())
-    assert minima.residual_piece(net, line).tolist() == [0] * 5
-    assert minima.component(net, line).tolist() == [[1, 0]] * 5
-    one, two, three, four = (at(net, [[a]], [[b]]) for a, b in ((1, 1), (-1, -1), (1, -3), (-1, 3)))
-    assert [int(minima.residual_piece(net, w)) for w in (one, two, three, four)] == [1, 2, 3, 4]
-    curve = minima.connect(net, one, two)
-    assert {int(i) for i in minima.residual_piece(net, curve(times(41)))} - {0} == {1, 2}
-    assert abs(float(curve(0.5)[0])) < 1e-15
-    for w, v in itertools.combinations((one, three, four), 2):
-        with pytest.raises(NotConnected):
-            minima.connect(net, w, v)
-
-
-def test_without_skip_all_four_pieces_are_components():
-    net = scalar(0.0, -2.0, 6.0)
-    names, found = set(), []
-    for a, b in ((1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0)):
-        w = at(net, [[a]], [[b]])
-        found.append(int(minima.residual_piece(net, w)))
-        names.add(tuple(minima.component(net, w).tolist()))
-    assert found == [1, 2, 3, 4] and len(names) == 4
-
-
 # -- errors --------------------------------------------------------------------
 @pytest.mark.bad_input
 def test_refusals_name_the_sign_that_differs():
@@ -446,30 +392,3 @@ def test_a_block_that_is_singular_within_rounding_has_no_sign():
     w = (EYE, torch.diag(torch.tensor([0.0, -1.0]).double()), EYE - torch.diag(EYE[1]))
     with pytest.raises(RankDeficient, match="εI .* W_2 W_1 is singular within rounding"):
         minima.component(net, w)
-
-
-@pytest.mark.bad_input
-def test_the_chart_refuses_what_lies_outside_it():
-    net = scalar(1.0, 1.0, 6.0)
-    with pytest.raises(ShapeMismatch, match=r"1 × 1 matrices, got X \(2, 2\), Y \(2, 2\) and 1"):
-        minima.residual_piece(ResidualLinear(EYE, EYE, 1, 1.0), (EYE[:1], EYE[:, :1], EYE))
-    with pytest.raises(ShapeMismatch, match="and 2 hidden neurons"):
-        minima.residual_from_group(ResidualLinear(ONE, ONE, 2, 1.0), ONE, ONE, 3.0)
-    for alpha in (0.0, 1.0):
-        with pytest.raises(OutOfDomain) as error:
-            minima.residual_from_group(net, ONE, ONE, alpha)
-        assert str(error.value) == (
-            f"the base point needs α ∉ {{0, ε}} = {{0, 1}}, got α = {alpha:g}"
-        )
-    for g1, g2 in ((0.0, 1.0), (1.0, -0.5)):
-        with pytest.raises(NotInGroup, match="g_1 ≠ 0 and f"):
-            minima.residual_from_group(net, g1 * ONE, g2 * ONE, 3.0)
-    with pytest.raises(ShapeMismatch, match=r"shape \(..., 1, 1\), got \(2, 2\)"):
-        minima.shifted(net, EYE, 3.0)
-    with pytest.raises(OutOfDomain, match="lies on the line S_0"):
-        minima.residual_to_group(net, (0 * ONE, ONE, 6 * ONE), 3.0)
-    for verb in (minima.residual_piece, lambda n, w: minima.residual_to_group(n, w, 3.0)):
-        with pytest.raises(NotAMinimum):
-            verb(net, (ONE, ONE, ONE))
-    with pytest.raises(RankDeficient):
-        minima.residual_from_group(scalar(1.0, 1.0, 0.0), ONE, ONE, 3.0)

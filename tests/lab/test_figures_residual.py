@@ -1,4 +1,4 @@
-"""The figures of chapter 4: what is drawn is what was given."""
+"""The minimum with a skip connection: what is drawn is what was given."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,34 +42,6 @@ def test_the_line_s0_stands_at_zero():
     assert [list(line.get_xdata()) for line in axes.lines if line.get_linewidth() == 3] == [[0, 0]]
 
 
-def test_losses_are_drawn_over_their_times_and_not_below_the_floor():
-    t = torch.tensor([0.0, 0.5, 1.0])
-    path = torch.tensor([[0.0, 1e-33, 0.0], [1e-20, 2e-20, 0.0]], dtype=torch.float64)
-    segment = torch.tensor([[0.0, 2.0, 0.0], [0.0, 3.0, 0.0]], dtype=torch.float64)
-    axes = figures.path_against_segment(t, path, segment, floor=1e-32).axes[0]
-    assert axes.get_yscale() == "log"
-    heights = [list(line.get_ydata()) for line in axes.lines]
-    assert heights == [
-        [1e-32, 2.0, 1e-32],
-        [1e-32, 3.0, 1e-32],
-        [1e-32, 1e-32, 1e-32],
-        [1e-20, 2e-20, 1e-32],
-    ]
-    colours = [line.get_color() for line in axes.lines]
-    assert colours[0] == colours[1] != colours[2] == colours[3]
-
-
-@pytest.mark.bad_input
-def test_shapes_that_do_not_fit_are_refused():
-    x = torch.linspace(-1, 1, 3)
-    with pytest.raises(ShapeMismatch, match=r"got \(3,\), \(3,\) and \(3, 2\)"):
-        figures.pieces(x, x, torch.ones(3, 2), 1.0)
-    with pytest.raises(ShapeMismatch, match=r"got \(3,\), \(1, 2\) and \(1, 3\)"):
-        figures.path_against_segment(x, torch.ones(1, 2), torch.ones(1, 3), 1e-30)
-    with pytest.raises(ShapeMismatch, match=r"got \(3,\), \(1, 2\) and \(1, 2\)"):
-        figures.path_against_segment(x, torch.ones(1, 2), torch.ones(1, 2), 1e-30)
-
-
 def test_the_closing_passage_is_drawn_with_its_two_laws():
     epsilon = torch.tensor([0.5, 2.0], dtype=torch.float64)
     height, gap = torch.tensor([[2.0, 0.5], [3.0, 0.6]]), torch.tensor([[1.0, 4.0], [1.1, 4.1]])
@@ -82,6 +54,13 @@ def test_the_closing_passage_is_drawn_with_its_two_laws():
     assert drawn[1:3] == height.tolist()
     assert torch.tensor(drawn[4:]).allclose(gap)
     assert below.get_xscale() == below.get_yscale() == "log"
+
+
+@pytest.mark.bad_input
+def test_pieces_of_another_shape_are_refused():
+    x = torch.linspace(-1, 1, 3)
+    with pytest.raises(ShapeMismatch, match=r"got \(3,\), \(3,\) and \(3, 2\)"):
+        figures.pieces(x, x, torch.ones(3, 2), 1.0)
 
 
 @pytest.mark.bad_input

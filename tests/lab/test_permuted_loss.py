@@ -1,4 +1,4 @@
-"""Proposition 5.2 as an algorithm, and the loss over all orders of the neurons (Prop 5.4)."""
+"""The loss over all orders of the neurons (Prop 5.4)."""
 
 import itertools
 import math
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import mc_lib as mc
 from lab import permuted_loss
 from lab.permuted_loss import PermutedLoss
-from mc_lib.errors import NotAMinimum, NotConnected, OutOfDomain, ShapeMismatch
+from mc_lib.errors import OutOfDomain, ShapeMismatch
 
 DOUBLE = {"dtype": torch.float64}
 SEEDS = st.integers(0, 10_000)
@@ -30,73 +30,6 @@ def rescaled_pair(n, k, seed, m=4.0, columns=3, outputs=2, widths=(), dtype=torc
     w = draft.random(generator)
     net = mc.HomogeneousNet(x, draft.output(w), (*widths, n), k, 0.2)
     return net, w, mc.RescalingCurve(w, m, k)(1.0)
-
-
-# -- permutations that join ------------------------------------------------------
-@pytest.mark.parametrize("depth", [2, 3, 5])
-@pytest.mark.parametrize("h", [2, 3, 6])
-def test_any_two_minima_are_joined_after_permuting(depth, h, generator):
-    net = mc.DeepLinear.square(depth, h, generator)
-    size = float(net.Y.square().sum())
-    for signs in itertools.product((1, -1), repeat=depth - 1):
-        w0 = mc.minima.sample(net, generator, signs=signs)
-        w1 = mc.minima.sample(net, generator)
-        p = mc.joining_permutations(net, w0, w1)
-        moved = mc.permutations_of(net.symmetry).act(p, w0)
-        assert torch.equal(mc.component(net, moved), mc.component(net, w1))
-        path = mc.connect(net, moved, w1)(torch.linspace(0, 1, 7, **DOUBLE))
-        assert float(net.loss(path).max()) < 1e-20 * size
-
-
-def test_a_layer_is_permuted_only_where_the_signs_differ(generator):
-    net = mc.DeepLinear.square(4, 3, generator)
-    w0 = mc.minima.sample(net, generator, signs=(1, -1, 1))
-    w1 = mc.minima.sample(net, generator, signs=(1, 1, -1))
-    p = mc.joining_permutations(net, w0, w1)
-    assert [x.tolist() for x in p] == [[0, 1, 2], [1, 0, 2], [1, 0, 2]]
-
-
-def test_layers_wider_than_the_input_need_no_permutation(generator):
-    x, y = mc.GeneralLinear(2).sample(generator, (2,))
-    net = mc.DeepLinear(x, y, (3, 2, 4))
-    w0 = mc.minima.sample(net, generator, signs=(1,))
-    w1 = mc.minima.sample(net, generator, signs=(-1,))
-    p = mc.joining_permutations(net, w0, w1)
-    assert [x.tolist() for x in p] == [[0, 1, 2], [1, 0], [0, 1, 2, 3]]
-    moved = mc.permutations_of(net.symmetry).act(p, w0)
-    assert mc.connect(net, moved, w1).residual < 1e-18
-
-
-def test_permuting_is_the_naive_product_with_permutation_matrices(dtype, generator):
-    sizes = (3, 4, 2, 5)
-    w = tuple(
-        torch.randn(b, a, generator=generator, dtype=dtype) for a, b in itertools.pairwise(sizes)
-    )
-    p = tuple(torch.randperm(h, generator=generator) for h in sizes[1:-1])
-    matrices = [torch.eye(len(x), dtype=dtype)[x] for x in p]
-    left, right = [*matrices, torch.eye(5, dtype=dtype)], [torch.eye(3, dtype=dtype), *matrices]
-    expected = tuple(a @ x @ b.mT for a, x, b in zip(left, w, right, strict=True))
-    permutations = mc.Symmetry.chain([mc.Layer(mc.Permutation(h)) for h in sizes[1:-1]])
-    for got, want in zip(permutations.act(p, w), expected, strict=True):
-        assert torch.equal(got, want)
-
-
-@pytest.mark.bad_input
-def test_one_neuron_has_nothing_to_swap():
-    one = torch.eye(1, **DOUBLE)
-    net = mc.DeepLinear(one, one, (1, 1))
-    a, b = (one, one, one), (-one, one, -one)
-    with pytest.raises(NotConnected, match=r"layers \[1, 2\].*h ≥ 2"):
-        mc.joining_permutations(net, a, b)
-    assert [p.tolist() for p in mc.joining_permutations(net, a, a)] == [[0], [0]]
-
-
-@pytest.mark.bad_input
-def test_only_minima_are_joined(generator):
-    net = mc.DeepLinear.square(2, 2, generator)
-    w = mc.minima.sample(net, generator)
-    with pytest.raises(NotAMinimum):
-        mc.joining_permutations(net, w, tuple(2 * x for x in w))
 
 
 # -- the loss over all permutations ----------------------------------------------
@@ -193,6 +126,25 @@ def test_more_steps_never_loosen_the_bound():
     assert bounds[-1] > 0
 
 
+def test_all_orders_are_listed_once():
+    for n in range(1, 6):
+        every = permuted_loss._every(n)
+        assert every.shape == (math.factorial(n), n)
+        assert len(np.unique(every.numpy(), axis=0)) == len(every)
+
+
+def test_the_minimum_is_enclosed_exactly_for_few_neurons_only(generator):
+    for n in (3, 8, 9):
+        loss = PermutedLoss(
+            torch.randn(n, n, 20, generator=generator, **DOUBLE), torch.ones(20, **DOUBLE)
+        )
+        low, high = loss.enclose(generator)
+        if n <= 8:
+            assert low == high == loss.exact().loss
+        else:
+            assert low == loss.lower() < loss.exact().loss <= high
+
+
 # -- growth (Proposition 5.4) ----------------------------------------------------
 @pytest.mark.parametrize("k", [0.5, 1.0, 2.0, 3.0])
 @pytest.mark.parametrize("n", [2, 5])
@@ -237,43 +189,52 @@ def test_a_swap_into_the_null_space_bounds_the_loss_for_degree_one():
 
 # -- refusals --------------------------------------------------------------------
 @pytest.mark.bad_input
-def test_what_does_not_fit_is_refused(generator):
+def test_two_points_that_differ_before_the_last_layers_are_refused():
     net, w, end = rescaled_pair(3, 1.0, 0, widths=(4,))
     with pytest.raises(OutOfDomain, match="differ before"):
         PermutedLoss.between(net, w, (2 * w[0], *end[1:]))
+
+
+@pytest.mark.bad_input
+def test_a_time_beyond_the_segment_is_refused():
+    net, w, end = rescaled_pair(3, 1.0, 0, widths=(4,))
     with pytest.raises(OutOfDomain, match=r"alpha lies in \[0, 1\], got 1.5"):
         PermutedLoss.between(net, w, end, 1.5)
-    batched = tuple(x[None] for x in w)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda net, w: PermutedLoss.between(net, w, w), id="between"),
+        pytest.param(PermutedLoss.leading, id="leading"),
+    ],
+)
+def test_batches_of_points_are_refused(make):
+    net, w, _ = rescaled_pair(3, 1.0, 0, widths=(4,))
     with pytest.raises(ShapeMismatch, match="single point"):
-        PermutedLoss.between(net, batched, batched)
-    with pytest.raises(ShapeMismatch, match="single point"):
-        PermutedLoss.leading(net, batched)
-    for terms, target in (((2, 3, 4), 4), ((3, 3, 4), 5), ((0, 0, 4), 4)):
-        with pytest.raises(ShapeMismatch, match="terms"):
-            PermutedLoss(torch.ones(terms), torch.ones(target))
+        make(net, tuple(x[None] for x in w))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("terms", "target"), [((2, 3, 4), 4), ((3, 3, 4), 5), ((0, 0, 4), 4)], ids=str
+)
+def test_terms_of_another_shape_are_refused(terms, target):
+    with pytest.raises(ShapeMismatch, match="terms"):
+        PermutedLoss(torch.ones(terms), torch.ones(target))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        pytest.param(lambda loss, g: loss.exact(), "10! permutations", id="exact"),
+        pytest.param(lambda loss, g: loss.lower(0), "steps ≥ 1", id="lower"),
+        pytest.param(lambda loss, g: loss.search(g, 0), "starts ≥ 1", id="search"),
+    ],
+)
+def test_what_takes_too_much_or_does_nothing_is_refused(generator, call, message):
     loss = PermutedLoss(torch.ones(10, 10, 1), torch.ones(1))
-    with pytest.raises(OutOfDomain, match="10! permutations"):
-        loss.exact()
-    with pytest.raises(OutOfDomain, match="steps ≥ 1"):
-        loss.lower(0)
-    with pytest.raises(OutOfDomain, match="starts ≥ 1"):
-        loss.search(generator, 0)
-
-
-def test_all_orders_are_listed_once():
-    for n in range(1, 6):
-        every = permuted_loss._every(n)
-        assert every.shape == (math.factorial(n), n)
-        assert len(np.unique(every.numpy(), axis=0)) == len(every)
-
-
-def test_the_minimum_is_enclosed_exactly_for_few_neurons_only(generator):
-    for n in (3, 8, 9):
-        loss = PermutedLoss(
-            torch.randn(n, n, 20, generator=generator, **DOUBLE), torch.ones(20, **DOUBLE)
-        )
-        low, high = loss.enclose(generator)
-        if n <= 8:
-            assert low == high == loss.exact().loss
-        else:
-            assert low == loss.lower() < loss.exact().loss <= high
+    with pytest.raises(OutOfDomain, match=message):
+        call(loss, generator)
