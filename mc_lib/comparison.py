@@ -278,13 +278,13 @@ def _require_input(
 ) -> None:
     for w in (u, v):
         require_point(w)
-    require_same_tree(u, v)
     for name, w in (("u", u), ("v", v)):
         if net.loss(w).ndim:
             raise ShapeMismatch(
                 f"compare two single networks; {name} has shapes "
                 f"{[tuple(x.shape) for x in leaves(w)]}"
             )
+    require_same_tree(u, v)
     if test is not None and _architecture(test) != _architecture(net):
         raise ShapeMismatch(
             f"test is the same network on other data, got {_architecture(test)}, not "
