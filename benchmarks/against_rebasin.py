@@ -24,7 +24,7 @@ from rebasin import PermutationCoordinateDescent
 from torch import nn
 
 import mc_lib as mc
-from lab.data import digits
+from lab import data
 from lab.training import train
 
 PAIRS, WIDTHS, ORDERS = 5, (32, 32), 10
@@ -34,7 +34,7 @@ OUT = Path(__file__).resolve().parents[1] / "_build" / "rebasin.json"
 def trained() -> tuple[mc.Classifier, mc.Classifier, list[tuple[Any, Any]]]:
     """Return the network on the training and on the test digits, and the pairs of weights."""
     generator = torch.Generator().manual_seed(0)
-    (X, labels), (X_test, labels_test) = digits(generator, dtype=torch.float32)
+    (X, labels), (X_test, labels_test) = data.digits(generator, dtype=torch.float32)
     net = mc.Classifier.of_labels(X, labels, 10, WIDTHS)
     test = mc.Classifier.of_labels(X_test, labels_test, 10, WIDTHS)
     start = net.random(generator, (2 * PAIRS,), gain=2**0.5)

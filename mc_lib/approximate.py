@@ -15,9 +15,11 @@ from torch import Tensor
 from mc_lib.checks import broadcast_shapes, require_tensors, tolerance
 from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, ShapeMismatch
 from mc_lib.groups.general_linear import GeneralLinear
+from mc_lib.kinds import require_kind, require_number
+from mc_lib.norms import holds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ApproximateImage:
     """The image of (U, V) under the map (6), and how far it can be trusted.
 
@@ -72,6 +74,7 @@ def approximate_act(
         NotFinite: an input, or a value of σ, is NaN or infinite.
         NotInGroup: g is singular.
         OutOfDomain: rtol outside [0, 1).
+        TypeError: rtol is no number, nearest no bool, or the activation returns no tensor.
 
     >>> one = torch.ones(1, 1)
     >>> approximate_act(4 * one, one, one, one, torch.square).U  # 1² / 4²
@@ -79,6 +82,8 @@ def approximate_act(
     """
     batch = _require_fit(g, U, V, X)
     rtol = tolerance(X.dtype).rank if rtol is None else rtol
+    require_number(rtol, "rtol")
+    require_kind(nearest, bool, "nearest")
     if not 0 <= rtol < 1:
         raise OutOfDomain(f"rtol must lie in [0, 1), got {rtol}")
     GeneralLinear(V.shape[-2]).require(g)
@@ -121,6 +126,7 @@ def features(
     """
     z = v @ x
     values = activation(z)
+    require_kind(values, Tensor, "what the activation returns")
     if values.shape != z.shape:
         raise ShapeMismatch(
             f"the activation acts entry by entry: it was given shape {tuple(z.shape)} "
@@ -132,7 +138,7 @@ def features(
             f"and returned {values.dtype} on {values.device}"
         )
     bad = ~torch.isfinite(values)
-    if bad.any():
+    if holds(bad.any()):
         raise NotFinite(
             f"{int(bad.sum())} of the {bad.numel()} values of the activation are NaN or infinite, "
             f"the first at {float(z[bad][0]):.3g}"

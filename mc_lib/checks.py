@@ -1,9 +1,9 @@
 """What counts as zero, and what is no tensor to compute with: asked at every door."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mc_lib.errors import DtypeMismatch, NotFinite, ShapeMismatch
+
+Name: TypeAlias = Callable[[int], str]
+"""How a message calls the tensor of an index."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,19 @@ def tolerance(dtype: torch.dtype) -> Tolerance:
     return TOLERANCE[dtype]
 
 
-def require_tensors(tensors: Sequence[Any], what: str = "the weights") -> None:
+def require_tensors(
+    tensors: Sequence[Any], what: str = "the weights", name: Name = "tensor {}".format
+) -> None:
     """Refuse anything but finite real tensors of one dtype on one device.
 
     Args:
         tensors: the values to check.
         what: how to call them in the message.
+        name: how to call the one of an index.
 
     Raises:
         ShapeMismatch: there are none.
-        DtypeMismatch: not tensors, not float32/float64, or of mixed dtypes or devices.
+        DtypeMismatch: as `require_real`.
         NotFinite: an entry is NaN or infinite.
 
     >>> require_tensors([torch.tensor([1, 2])])
@@ -68,26 +74,87 @@ def require_tensors(tensors: Sequence[Any], what: str = "the weights") -> None:
     ...
     mc_lib.errors.DtypeMismatch: the weights: dtype torch.int64 is not supported: ...
     """
+    require_real(tensors, what, name)
+    for i, x in enumerate(tensors):
+        if not all_finite(x):
+            bad = int((~torch.isfinite(x)).sum())
+            raise NotFinite(
+                f"{what}: {bad} of the {x.numel()} entries of {name(i)} are NaN or infinite"
+            )
+
+
+def require_real(
+    tensors: Sequence[Any], what: str = "the weights", name: Name = "tensor {}".format
+) -> None:
+    """Refuse anything but real dense tensors of one dtype on one device, whatever they hold.
+
+    Args:
+        tensors: the values to check.
+        what: how to call them in the message.
+        name: how to call the one of an index.
+
+    Raises:
+        ShapeMismatch: there are none.
+        DtypeMismatch: not tensors, not float32/float64, sparse, nested or without entries
+            (meta), or of mixed dtypes or devices.
+
+    >>> require_real([torch.zeros(1), 1.0])
+    Traceback (most recent call last):
+    ...
+    mc_lib.errors.DtypeMismatch: the weights: expected tensors, got a float (tensor 1)
+    """
     if len(tensors) == 0:
         raise ShapeMismatch(f"{what}: expected at least one tensor, got none")
-    for x in tensors:
-        if not isinstance(x, Tensor):
-            raise DtypeMismatch(f"{what}: expected tensors, got a {type(x).__name__}")
-        if x.dtype not in TOLERANCE:
-            raise DtypeMismatch(
-                f"{what}: dtype {x.dtype} is not supported: use torch.float64 or torch.float32"
-            )
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Tensor) or x.dtype not in TOLERANCE or not is_dense(x):
+            where = f" ({name(i)})" if len(tensors) > 1 else ""
+            raise DtypeMismatch(f"{what}: {_fault(x)}{where}")
     for kind in ("dtype", "device"):
         found = {getattr(x, kind) for x in tensors}
         if len(found) > 1:
             names = sorted(map(str, found))
             raise DtypeMismatch(f"{what}: mixed {kind}s {names}; convert them to one")
-    for i, x in enumerate(tensors):
-        if not all_finite(x):
-            bad = int((~torch.isfinite(x)).sum())
-            raise NotFinite(
-                f"{what}: {bad} of the {x.numel()} entries of tensor {i} are NaN or infinite"
-            )
+    if tensors[0].is_meta:
+        raise DtypeMismatch(f"{what}: a tensor on the device meta holds no numbers")
+
+
+def is_dense(x: Tensor) -> bool:
+    """Return whether a tensor is neither sparse nor nested.
+
+    Args:
+        x: any tensor.
+
+    Returns:
+        True or False.
+
+    >>> is_dense(torch.eye(2)), is_dense(torch.eye(2).to_sparse())
+    (True, False)
+    """
+    return x.layout is torch.strided and not x.is_nested
+
+
+def _fault(x: Any) -> str:
+    """Say why x is no dense real tensor, and what would be right."""
+    if not isinstance(x, Tensor):
+        return f"expected tensors, got a {type(x).__name__}{_remedy(x)}"
+    if not is_dense(x):
+        return f"expected dense tensors, got layout {x.layout}: convert it with .to_dense()"
+    counts = not (x.is_floating_point() or x.is_complex())
+    rest = ", or leave out what counts or indexes" if counts else ""
+    return f"dtype {x.dtype} is not supported: use torch.float64 or torch.float32{rest}"
+
+
+def _remedy(x: Any) -> str:
+    """Say how a tensor, or a tree of them, is made of x."""
+    if hasattr(x, "__array__"):
+        return "; torch.as_tensor makes a tensor of it"
+    if hasattr(x, "named_parameters"):
+        return "; dict(module.named_parameters()) is a point"
+    if isinstance(x, Mapping):
+        return "; dict(x) makes a tree of it"
+    if is_dataclass(x):
+        return "; register the class with optree.dataclasses, or give a dict"
+    return ""
 
 
 def all_finite(x: Tensor) -> bool:
@@ -100,13 +167,16 @@ def all_finite(x: Tensor) -> bool:
         x: any shape.
 
     Returns:
-        True or False.
+        True or False; True inside `torch.func.vmap`, where no number can be looked at.
 
     >>> large = torch.tensor([1e308, 1e308], dtype=torch.float64)
     >>> all_finite(large), all_finite(large * 10)
     (True, False)
     """
-    return math.isfinite(x.detach().sum().item()) or bool(torch.isfinite(x).all())
+    try:
+        return math.isfinite(x.detach().sum().item()) or bool(torch.isfinite(x).all())
+    except RuntimeError:
+        return True
 
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:

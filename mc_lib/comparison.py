@@ -4,13 +4,12 @@ import html
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from mc_lib.alignment import align, align_activations, align_rescaled, permutations_of
 from mc_lib.checks import tolerance
 from mc_lib.curves import Line
 from mc_lib.errors import OutOfDomain, ShapeMismatch
 from mc_lib.groups import Permutation, PositiveScaling
+from mc_lib.kinds import require_kind, require_number
 from mc_lib.landscape import Barrier, barrier
 from mc_lib.networks import Network
 from mc_lib.points import Point, distance, leaves, lerp, require_point, require_same_tree
@@ -41,7 +40,7 @@ class Segment:
         return max(0.0, min(self.ends) - self.average)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Two networks compared, before and after the best alignment that was found.
 
@@ -96,10 +95,8 @@ class Comparison:
         if self.same_function and self.may_average:
             return "The two are the same function on these data: averaging gains nothing."
         if self.same_function:
-            return (
-                "The two are the same function on these data, and their mean is a worse one: "
-                "do not average."
-            )
+            what = "The two are the same function on these data, and their mean is a worse one"
+            return f"{what}: do not average."
         if self.may_average:
             return "They may be averaged as they are."
         if self.may_average_aligned:
@@ -175,11 +172,13 @@ def compare(
     Raises:
         ShapeMismatch: points that are batched or do not fit, or another network for test.
         OutOfDomain: a limit outside its range.
+        TypeError: an argument of another kind.
         McLibError: as `barrier`.
 
     A network and its copy with the two neurons exchanged. Half-way between them both
     neurons are alike, the scores are ±1/4 in place of ±1, and the accuracy falls:
 
+    >>> import torch
     >>> X = torch.tensor([[1.0, -1.0, 0.5], [-1.0, 1.0, 0.5]])
     >>> from mc_lib.networks import Classifier
     >>> net = Classifier.of_labels(X, torch.tensor([0, 1, 1]), 2, (2,))
@@ -232,8 +231,9 @@ def alignments(net: Network, u: Point, v: Point) -> dict[str, Point]:
     Raises:
         McLibError: as `align`.
 
-    >>> X = torch.eye(2)
+    >>> import torch
     >>> from mc_lib.networks import Classifier
+    >>> X = torch.eye(2)
     >>> u = (X, X, torch.zeros(2), torch.zeros(2))
     >>> found = alignments(Classifier(X, X, (2,)), u, (2 * X, X / 2, *u[2:]))
     >>> found["scaling"][0]
@@ -243,10 +243,9 @@ def alignments(net: Network, u: Point, v: Point) -> dict[str, Point]:
     permutations = permutations_of(net.symmetry)
     groups = {type(layer.group) for layer in net.symmetry.layers.values()}
     found = {"no alignment": v, "permutation by weights": align(permutations, u, v).moved}
-    if hasattr(net, "hidden"):
-        of_u, of_v = (net.hidden(w) for w in (u, v))
-        moved = align_activations(permutations, v, of_u, of_v).moved
-        found["permutation by activations"] = moved
+    if callable(hidden := getattr(net, "hidden", None)):
+        of_u, of_v = (hidden(w)[: len(net.symmetry.layers)] for w in (u, v))
+        found["permutation by activations"] = align_activations(permutations, v, of_u, of_v).moved
     if groups == {PositiveScaling}:
         found["scaling"] = align(net.symmetry, u, v).moved
         found["permutation and scaling"] = align_rescaled(net.symmetry, u, v).moved
@@ -269,31 +268,32 @@ def _segment(net: Network, u: Point, v: Point) -> Segment:
     height = _barrier(net, u, v).excess
     if not hasattr(net, "accuracy"):
         return Segment(height, None, None)
-    start, middle, end = (float(net.accuracy(w)) for w in (u, lerp(u, v, torch.tensor(0.5)), v))
+    start, middle, end = (float(net.accuracy(w)) for w in (u, lerp(u, v, 0.5), v))
     return Segment(height, (start, end), middle)
 
 
 def _require_input(
     net: Network, u: Point, v: Point, test: Network | None, most: float, drop: float
 ) -> None:
-    for w in (u, v):
-        require_point(w)
+    for data in (net, net if test is None else test):
+        require_kind(data, Network, "the network")
+    require_same_tree(u, v)
     for name, w in (("u", u), ("v", v)):
+        require_point(w)
         if net.loss(w).ndim:
             raise ShapeMismatch(
                 f"compare two single networks; {name} has shapes "
                 f"{[tuple(x.shape) for x in leaves(w)]}"
             )
-    require_same_tree(u, v)
     if test is not None and _architecture(test) != _architecture(net):
         raise ShapeMismatch(
             f"test is the same network on other data, got {_architecture(test)}, not "
             f"{_architecture(net)}"
         )
+    require_number(most, "the limit of the barrier")
+    require_number(drop, "the limit of the drop")
     if not 0 <= most < float("inf") or not 0 <= drop <= 1:
-        raise OutOfDomain(
-            f"limits are a barrier ≥ 0 and an accuracy in [0, 1], got {most} and {drop}"
-        )
+        raise OutOfDomain(f"limits are a barrier ≥ 0 and a drop in [0, 1], got {most} and {drop}")
 
 
 def _architecture(net: Network) -> dict[str, Any]:

@@ -13,6 +13,10 @@ class ShapeMismatch(McLibError):
     """Tensors whose shapes do not fit together, or a tensor of the wrong rank."""
 
 
+class MixedBatch(McLibError):
+    """A loss that is another for a point alone than for the same point in a batch."""
+
+
 class DtypeMismatch(McLibError):
     """Mixed dtypes or devices, or a dtype that is not a real floating-point type."""
 

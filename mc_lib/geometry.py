@@ -4,6 +4,7 @@ Works for any curve that can be called for its position and has `velocity` and
 `acceleration`; `breakpoints`, where it has them, are the times between smooth pieces.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,10 @@ from torch import Tensor
 
 from mc_lib.checks import tolerance
 from mc_lib.errors import OutOfDomain
-from mc_lib.points import leaves, norm, to_vector
+from mc_lib.kinds import require_count, require_number
+from mc_lib.points import leaves, norm, times_like, to_vector
 from mc_lib.sampling import (
+    CANDIDATES,
     MAX_BYTES,
     climb,
     in_chunks,
@@ -33,22 +36,34 @@ MOST_PANELS = 100_000
 MOST_HALVINGS = 40
 
 
-def length(curve: Any, *, rtol: float | None = None, max_bytes: int | float = MAX_BYTES) -> float:
+def length(
+    curve: Any,
+    *,
+    rtol: float | None = None,
+    points: int = 40,
+    max_bytes: int | float = MAX_BYTES,
+) -> float:
     """Return the length ∫₀¹ ‖γ'(t)‖ dt.
 
     Adaptive Gauss–Legendre quadrature between the breakpoints: a panel is halved until
-    its value and that of its two halves agree to rtol times its share of the length.
+    its value and that of its two halves agree to rtol times its share of the length. So
+    the error is below rtol wherever the first panels show that there is something to
+    refine. A burst of speed that falls between their times, for less than about 1/points
+    of the way, is missed, and nothing tells: more `points` find it.
 
     Args:
         curve: the curve.
         rtol: the relative tolerance; by default 1e-10 in float64 and 1e-4 in float32.
+        points: at how many times the first panels look at the speed at least; 40 or more
+            between two breakpoints are looked at in any case.
         max_bytes: the bound on the memory of the velocities held at a time.
 
     Returns:
         The length, in the unit of the norm of parameter space.
 
     Raises:
-        OutOfDomain: rtol below what the dtype can resolve, or a speed too rough for it.
+        OutOfDomain: rtol below what the dtype can resolve, fewer than one point, or a speed
+            too rough for rtol, such as one with a singularity.
         NotFinite: a speed is NaN or infinite.
         McLibError: as `curve`.
 
@@ -60,6 +75,8 @@ def length(curve: Any, *, rtol: float | None = None, max_bytes: int | float = MA
     like = leaves(start)[0]
     least = 100 * torch.finfo(like.dtype).eps
     rtol = tolerance(like.dtype).equal if rtol is None else rtol
+    require_number(rtol, "rtol")
+    require_count(points, "the number of points")
     if not rtol >= least:
         raise OutOfDomain(f"rtol is {least:.3g} or more in {like.dtype}, got {rtol}")
     node, weight = like.new_tensor(NODES), like.new_tensor(WEIGHTS)
@@ -72,7 +89,8 @@ def length(curve: Any, *, rtol: float | None = None, max_bytes: int | float = MA
         return half[:, 0] * (speed.reshape(t.shape) @ weight)
 
     panels = like.new_tensor(pieces(curve))
-    for _ in range(2):  # so that no feature is missed for being between a few nodes
+    each = max(4, math.ceil(points / (len(NODES) * len(panels))))
+    for _ in range(math.ceil(math.log2(each))):
         panels = _halves(panels).reshape(-1, 2)
     return _adaptive(integrals, panels, rtol)
 
@@ -80,24 +98,27 @@ def length(curve: Any, *, rtol: float | None = None, max_bytes: int | float = MA
 def _adaptive(
     integrals: Callable[[Tensor], Tensor], panels: Float[Tensor, "P 2"], rtol: float
 ) -> float:
-    values, done = integrals(panels), panels.new_zeros(())
+    values = integrals(panels)
+    done = miss = panels.new_zeros(())
     for _ in range(MOST_HALVINGS):
         halves = _halves(panels)
         finer = integrals(halves.reshape(-1, 2)).reshape(-1, 2)
         value, width = finer.sum(1), panels[:, 1] - panels[:, 0]
         # over all panels these shares add up to rtol times the length
         share = rtol / 2 * (value + (done + value.sum()) * width)
-        rough = (value - values).abs() > share
-        done = done + value[~rough].sum()
+        gap = (value - values).abs()
+        rough = gap > share
+        done, miss = done + value[~rough].sum(), gap[rough].sum()
         panels, values = halves[rough].reshape(-1, 2), finer[rough].reshape(-1)
-        if len(panels) > MOST_PANELS:
-            raise OutOfDomain(
-                f"the speed of the curve is too rough for a length to rtol = {rtol:.3g}: "
-                f"{len(panels)} panels do not resolve it"
-            )
-        if len(panels) == 0:
+        if len(panels) == 0 or len(panels) > MOST_PANELS:
             break
-    return float(done + values.sum())
+    total = done + values.sum()
+    if len(panels) > MOST_PANELS or miss > rtol * total:
+        raise OutOfDomain(
+            f"the speed of the curve is too rough for a length to rtol = {rtol:.3g}: "
+            f"{len(panels)} panels do not resolve it"
+        )
+    return float(total)
 
 
 def _halves(panels: Float[Tensor, "P 2"]) -> Float[Tensor, "P 2 2"]:
@@ -132,7 +153,7 @@ def curvature(curve: Any, t: float | int | Tensor) -> Float[Tensor, "*times"]:
     """
     start = start_of(curve)
     like = leaves(start)[0]
-    times = torch.as_tensor(t, dtype=like.dtype, device=like.device)
+    times = times_like(t, like)
     flat = times.reshape(-1)
     for b in getattr(curve, "breakpoints", ()):
         if ((flat - b).abs() <= torch.finfo(like.dtype).eps).any():
@@ -153,22 +174,28 @@ def curvature(curve: Any, t: float | int | Tensor) -> Float[Tensor, "*times"]:
     return result.reshape(times.shape)
 
 
-def max_curvature(curve: Any, *, points: int = 201) -> tuple[float, float]:
+def max_curvature(
+    curve: Any, *, points: int = 201, refine: int = CANDIDATES
+) -> tuple[float, float]:
     """Return the largest curvature on [0, 1], and where it is.
 
     The curvature is computed on a grid, on both sides of each breakpoint too, and then
     refined between the neighbours of its largest values, to a relative accuracy of about
-    √ε, at a smooth maximum ε. A peak narrower than the grid can be missed.
+    √ε, at a smooth maximum ε. It is that of a point of the curve, and so never above the
+    maximum; it is below it where a peak is narrower than the grid (more `points` find it)
+    or does not begin at one of the best grid points (`refine` more of them).
 
     Args:
         curve: the curve.
         points: how many equally spaced times the grid has.
+        refine: how many local maxima of the grid are refined.
 
     Returns:
         (κ_max, t).
 
     Raises:
-        OutOfDomain: γ' vanishes, or the curve has a corner, where κ is unbounded.
+        OutOfDomain: γ' vanishes, or the curve has a corner, where κ is unbounded; also fewer
+            than 2 points or 1 refinement.
         McLibError: as `curve`.
 
     >>> from mc_lib.curves import QuadraticBezier
@@ -176,6 +203,7 @@ def max_curvature(curve: Any, *, points: int = 201) -> tuple[float, float]:
     >>> max_curvature(QuadraticBezier(*((torch.tensor(p),) for p in controls)))  # y = x²
     (2.0, 0.5)
     """
+    require_count(refine, "the number of refined maxima")
     grid = time_grid(curve, points)
     breaks = grid.new_tensor(getattr(curve, "breakpoints", ()))
     gap = 8 * torch.finfo(grid.dtype).eps
@@ -189,7 +217,7 @@ def max_curvature(curve: Any, *, points: int = 201) -> tuple[float, float]:
 
     grid = beside(torch.cat([grid, breaks - gap]).sort().values)
     values = curvature(curve, grid)
-    best = local_maxima(values)
+    best = local_maxima(values, refine)
     t, value = climb(
         lambda s: curvature(curve, beside(s)), grid[best], values[best], 1 / (points - 1)
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 from mc_lib.checks import all_finite, tolerance
 from mc_lib.errors import NotFinite, NotSymmetric, OutOfDomain, ShapeMismatch
 from mc_lib.groups.product import Elements
+from mc_lib.kinds import require_count, require_kind, require_number
 from mc_lib.points import Point, leaves, require_point
 from mc_lib.symmetry import Symmetry
 
@@ -17,7 +18,7 @@ Loss = Callable[[Any], Tensor | float]
 """A function from one point (no batch) to one number."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Invariance:
     """The largest change |L(g·w) − L(w)| that was found, and the element g that made it."""
 
@@ -64,6 +65,7 @@ def measure_invariance(
 
     Raises:
         OutOfDomain: samples < 1, or rtol or scale out of range.
+        TypeError: an argument of another kind.
         NotFinite: the loss is NaN or infinite at w or at some g·w.
         McLibError: w does not fit the symmetry; see `Symmetry.act`.
 
@@ -77,15 +79,21 @@ def measure_invariance(
     >>> measure_invariance(lambda w: w[1] + w[0], symmetry, w, generator).holds
     False
     """
+    require_kind(symmetry, Symmetry, "the symmetry")
+    require_kind(generator, torch.Generator, "the generator")
     require_point(w)
     dtype = leaves(w)[0].dtype
     rtol = tolerance(dtype).equal if rtol is None else rtol
+    require_count(samples, "the number of samples", 0)
+    for x, what in ((rtol, "rtol"), (1.0 if scale is None else scale, "the scale of a loss")):
+        require_number(x, what)
     if samples < 1 or not 0 <= rtol < float("inf"):
         raise OutOfDomain(f"expected samples ≥ 1 and a finite rtol ≥ 0, got {samples} and {rtol}")
     if scale is not None and not 0 < scale < float("inf"):
         raise OutOfDomain(f"the scale of a loss is a positive number, got {scale}")
     g = symmetry.group.sample(generator, (samples,), condition=condition, dtype=dtype)
     elements: list[Elements] = [tuple(gi[s] for gi in g) for s in range(samples)]
+    symmetry.act(elements[0], w)  # refuses what does not fit, before the loss meets it
     before = _value(loss, w, "w")
     after = [_value(loss, symmetry.act(e, w), f"g·w (sample {s})") for s, e in enumerate(elements)]
     at = max(range(samples), key=lambda s: abs(after[s] - before))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mc_lib.errors import NotSymmetric, OutOfDomain
 from mc_lib.groups.base import Element, Group
+from mc_lib.kinds import require_kind, require_number
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Layer:
 
     Raises:
         OutOfDomain: the degree is not a positive number.
+        TypeError: the group is no `Group`, or the degree no number.
         NotSymmetric: a degree other than 1 with a group that has no powers.
     """
 
@@ -26,6 +28,8 @@ class Layer:
     degree: float = 1.0
 
     def __post_init__(self) -> None:
+        require_kind(self.group, Group, "the group of a layer")
+        require_number(self.degree, "the degree k of an activation")
         if not 0 < self.degree < math.inf:
             raise OutOfDomain(f"the degree k of an activation is positive, got {self.degree}")
         if self.degree != 1 and not hasattr(self.group, "power"):

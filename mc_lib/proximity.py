@@ -1,6 +1,5 @@
 """How far points, and the segment between its ends, are from a curve."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib.curves import Line
-from mc_lib.curves.base import locate
+from mc_lib.errors import OutOfDomain
+from mc_lib.kinds import require_count, require_number
 from mc_lib.points import Point, leaves, require_point, require_same_tree, to_vector
+from mc_lib.profile import profile_of
 from mc_lib.sampling import (
     MAX_BYTES,
     climb,
@@ -22,11 +22,8 @@ from mc_lib.sampling import (
     time_grid,
 )
 
-DEGREE = 5
-"""Of the polynomials between two times of the grid of `segment_distance`."""
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Nearest:
     """The points of a curve that are nearest to given points.
 
@@ -63,7 +60,8 @@ def distance_to_curve(
     of its two nearest local minima, and a Newton step for the root of ⟨γ − p, γ'⟩. The
     distance found is that of a point of the curve, and so never too small; it is right
     to about ε relative to the size of the points (ε the unit round-off), unless the
-    curve comes nearer between two neighbours of the grid.
+    curve comes nearer between two neighbours of the grid: then it is too large, and more
+    `samples` mend it.
 
     Args:
         points: a point, or a batch of them.
@@ -109,13 +107,8 @@ def distance_to_curve(
         lambda s: -to_own(s), grid[near], -distances.gather(1, near), 1 / (samples - 1)
     )
     value, best = value.max(1)
-    t = t.gather(1, best[:, None])[:, 0]
-    newton = _newton_step(curve, targets, t)
-    closer = to_own(newton)
-    # the better time shows only to second order, below the rounding of the distance
-    slack = 8 * torch.finfo(t.dtype).eps * (targets.norm(dim=1) - value)
-    t = torch.where(closer <= slack - value, newton, t)
-    return Nearest(torch.minimum(closer, -value).reshape(batch), t.reshape(batch))
+    t, distance = _settled(curve, targets, t.gather(1, best[:, None])[:, 0], -value)
+    return Nearest(distance.reshape(batch), t.reshape(batch))
 
 
 def segment_distance(
@@ -123,107 +116,51 @@ def segment_distance(
 ) -> SegmentDistance:
     """Return the largest distance from the segment between γ(0) and γ(1) to γ([0, 1]).
 
-    This is what Theorem 6.2 bounds by (8), with the curve in place of the level set.
-    Computed on a grid of the segment and refined between the neighbours of its two
-    farthest local maxima; the maximum is often a kink, where two points of the curve are
-    equally near. The place s found is right to about √ε, for a curve that polynomials of
-    degree 5 resolve between two times of the grid. The distance is that of this point of
-    the segment, and so never above the maximum.
+    This is what Theorem 6.2 bounds by (8), with the curve in place of the level set. The
+    curve is known by polynomials between some of its times, more of them where these do
+    not resolve it. By these, the distance is computed on a grid of the segment and refined
+    between the neighbours of its farthest local maxima; the maximum is often a kink, where
+    two points of the curve are equally near. The place s found is right to about √ε.
+
+    The distance is that of this point of the segment from a point of the curve. It is too
+    large where the curve comes nearer between the times of the first grid, for so short a
+    while that nothing shows on it, and too small where another place of the segment is
+    farther for as short a while: more `samples` and `points` find such detours, and nothing
+    promises that there are none.
 
     Args:
         curve: the curve.
-        points: how many equally spaced points the segment has.
-        samples: as in `distance_to_curve`.
+        points: how many equally spaced points the segment has at least.
+        samples: at how many times the curve is computed at least.
         max_bytes: as in `distance_to_curve`.
 
     Returns:
         The distance, and where it is.
 
     Raises:
-        McLibError: as `distance_to_curve`; also OutOfDomain for fewer than 2 points.
+        OutOfDomain: fewer than 2 points or samples, or a curve so rough that polynomials on
+            20 000 pieces of it do not resolve it.
+        McLibError: as `distance_to_curve`.
 
     >>> from mc_lib.curves import PolygonalChain
     >>> roof = PolygonalChain([(torch.tensor(p),) for p in ([-1.0, 0.0], [0.0, 1.0], [1.0, 0.0])])
     >>> round(segment_distance(roof).distance, 3)  # from (0, 0) to the slopes
     0.707
     """
-    segment = Line(curve(0.0), curve(1.0))
-    profile = _profile(curve, samples, max_bytes)
-    grid = time_grid(segment, points)
-    values = profile.nearest(grid)
-    best = local_maxima(values, most=2)
-    s, value = climb(profile.nearest, grid[best], values[best], 1 / (points - 1))
-    top = s[value.argmax()]
-    found = distance_to_curve(segment(top), curve, samples=samples, max_bytes=max_bytes)
-    return SegmentDistance(float(found.distance), float(top), float(found.t))
-
-
-@dataclass(frozen=True)
-class _Profile:
-    """The curve as its segment sees it: how far along, and how far off, at each time.
-
-    Let u be the direction of the segment and d its length. With α = ⟨γ − γ(0), u⟩ and ρ
-    the norm of the rest, ‖γ(0) + sdu − γ(t)‖² = (α(t) − sd)² + ρ(t)². So each point of γ
-    is computed once, and not again for every s. Between the times of a grid, α and ρ² are
-    polynomials of degree 5; q = (panel + place in it)/panels stands for the time.
-    """
-
-    along: Float[Tensor, "P K"]  # coefficients of α in each panel, the constant first
-    off: Float[Tensor, "P K"]  # coefficients of ρ²
-    chord: Float[Tensor, ""]
-
-    def nearest(self, s: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        """Return the distances from points of the segment to the curve."""
-        flat = s.reshape(-1, 1)
-        panels = len(self.along)
-        grid = torch.linspace(0, 1, 2 * panels + 1, dtype=s.dtype, device=s.device)
-        values = self._closeness(flat, grid.expand(len(flat), -1))
-        near = local_maxima(values, most=2)
-        _, best = climb(
-            lambda q: self._closeness(flat[..., None], q),
-            grid[near],
-            values.gather(1, near),
-            1 / (2 * panels),
-        )
-        return (-best.amax(1)).clamp(min=0).sqrt().reshape(s.shape)
-
-    def _closeness(self, s: Tensor, q: Tensor) -> Tensor:
-        """Return minus the squared distance from s to the point at q."""
-        panel, x = (y.reshape(q.shape) for y in locate(q.reshape(-1), len(self.along)))
-        along, off = (_horner(c[panel], x) for c in (self.along, self.off))
-        return -((along - s * self.chord).square() + off.clamp(min=0))
-
-
-def _profile(curve: Any, samples: int, max_bytes: int | float) -> _Profile:
-    """Return α and ρ² of a curve from about `samples` of its points, 5 to a panel."""
-    ends = time_grid(curve, max(2, math.ceil((samples - 1) / DEGREE) + 1))
-    nodes = (1 - torch.linspace(0, math.pi, DEGREE + 1, dtype=torch.float64).cos()) / 2
-    inside = nodes[:-1].to(ends)
-    t = torch.cat([(ends[:-1, None] + ends.diff()[:, None] * inside).reshape(-1), ends[-1:]])
-    start = to_vector(curve(0.0))
-    chord = to_vector(curve(1.0)) - start
-    size = chord.norm()
-    unit = chord / torch.where(size > 0, size, 1)
-
-    def split(times: Tensor) -> Tensor:
-        gap = to_vector(curve(times), 1).sub_(start)  # in place: these may be a gigabyte
-        along = gap @ unit
-        return torch.stack([along, gap.addr_(along, unit, alpha=-1).norm(dim=1).square()], 1)
-
-    values = in_chunks(split, t, start_of(curve), max_bytes)
-    require_finite(values.sum(1), t, "the position")
-    panels = values.unfold(0, DEGREE + 1, DEGREE)  # (P, 2, K): neighbours share an end
-    powers = nodes[:, None] ** torch.arange(DEGREE + 1, dtype=torch.float64)
-    coefficients = (panels.double() @ torch.linalg.inv(powers).mT.to(panels.device)).to(values)
-    return _Profile(coefficients[:, 0], coefficients[:, 1], size)
-
-
-def _horner(coefficients: Float[Tensor, "*batch K"], x: Float[Tensor, "*batch"]) -> Tensor:
-    """Return Σ_k coefficients[..., k] xᵏ."""
-    result = coefficients[..., -1]
-    for k in range(coefficients.shape[-1] - 2, -1, -1):
-        result = result * x + coefficients[..., k]
-    return result
+    require_count(points, "the number of points", 0)
+    require_count(samples, "the number of samples", 0)
+    require_number(max_bytes, "max_bytes")
+    for what, count in (("a segment", points), ("a curve", samples)):
+        if count < 2:
+            raise OutOfDomain(f"{what} has 2 points or more, got {count}")
+    ends = to_vector(curve(leaves(start_of(curve))[0].new_tensor([0.0, 1.0])), 1)
+    profile = profile_of(curve, ends, samples, max_bytes)
+    s = profile.farthest(points)
+    t = profile.curve.times(profile.nearest(s[None])[0][0])
+    target = ((1 - s) * ends[0] + s * ends[1]).expand(len(t), -1)
+    t, distance = _settled(curve, target, t, (to_vector(curve(t), 1) - target).norm(dim=1))
+    least = distance.argmin()
+    return SegmentDistance(float(distance[least]), float(s), float(t[least]))
 
 
 def _as_vectors(points: Point, start: Point) -> tuple[Float[Tensor, "P N"], torch.Size]:
@@ -235,6 +172,21 @@ def _as_vectors(points: Point, start: Point) -> tuple[Float[Tensor, "P N"], torc
     require_same_tree(points, every)
     vectors = to_vector(points, len(batch))
     return vectors.reshape(batch.numel(), vectors.shape[-1]), batch
+
+
+def _settled(
+    curve: Any,
+    targets: Float[Tensor, "P N"],
+    t: Float[Tensor, "P"],
+    distance: Float[Tensor, "P"],
+) -> tuple[Float[Tensor, "P"], Float[Tensor, "P"]]:
+    """Return the times after a Newton step where that is nearer, and the distances."""
+    newton = _newton_step(curve, targets, t)
+    closer = (to_vector(curve(newton), 1) - targets).norm(dim=1)
+    # the better time shows only to second order, below the rounding of the distance
+    slack = 8 * torch.finfo(t.dtype).eps * (targets.norm(dim=1) + distance)
+    t = torch.where(closer <= slack + distance, newton, t)
+    return t, torch.minimum(closer, distance)
 
 
 def _newton_step(

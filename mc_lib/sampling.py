@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from mc_lib.checks import require_real
 from mc_lib.errors import NotFinite, OutOfDomain
+from mc_lib.kinds import require_count, require_number
 from mc_lib.points import Point, leaves
 
 MAX_BYTES = 10**9
@@ -27,11 +29,16 @@ def start_of(curve: Any) -> Point:
     Returns:
         An unbatched point.
 
+    Raises:
+        McLibError: the curve does not return points.
+
     >>> from mc_lib.curves import Line
     >>> start_of(Line((torch.zeros(1),), (torch.ones(1),)))
     (tensor([0.]),)
     """
-    return curve.start if hasattr(curve, "start") else curve(0.0)
+    start = curve.start if hasattr(curve, "start") else curve(0.0)
+    require_real(leaves(start), "the start of the curve")
+    return start
 
 
 def pieces(curve: Any) -> list[tuple[float, float]]:
@@ -68,6 +75,7 @@ def time_grid(curve: Any, points: int) -> Float[Tensor, "T"]:
     >>> time_grid(Line((torch.zeros(1),), (torch.ones(1),)), 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
+    require_count(points, "the number of points of a grid", 0)
     if points < 2:
         raise OutOfDomain(f"a grid on [0, 1] has 2 points or more, got {points}")
     like = leaves(start_of(curve))[0]
@@ -116,13 +124,15 @@ def in_chunks(
     Raises:
         OutOfDomain: max_bytes is not positive.
 
-    >>> in_chunks(lambda t: t + len(t), torch.zeros(3), (torch.zeros(4),), 2 * 4 * 8)
+    >>> w = (torch.zeros(4),)
+    >>> in_chunks(lambda t: t + len(t), torch.zeros(3), w, 2 * w[0].nbytes)
     tensor([2., 2., 1.])
     """
+    require_number(max_bytes, "max_bytes")
     if not max_bytes > 0:
         raise OutOfDomain(f"max_bytes is a positive number of bytes, got {max_bytes}")
     each = sum(x.numel() * x.element_size() for x in leaves(like))
-    size = max(1, int(max_bytes // max(1, each)))
+    size = max(1, int(min(max_bytes, 2**62) // max(1, each)))
     if len(t) <= size:
         return f(t)
     return torch.cat([f(part) for part in t.split(size)])
@@ -156,8 +166,10 @@ def climb(
     t: Float[Tensor, "*batch"],
     value: Float[Tensor, "*batch"],
     step: float,
+    *,
+    last: float = 1.0,
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
-    """Move each time t to a maximum of f between its neighbours t ± step, within [0, 1].
+    """Move each time t to a maximum of f between its neighbours t ± step, within [0, last].
 
     A section search: each round tries t ± step/4, ± step/2, ± 3 step/4 in one call of f,
     keeps the best and divides the step by 4, until it is below √ε. Near a smooth maximum
@@ -170,6 +182,7 @@ def climb(
         t: grid times.
         value: f at t.
         step: the spacing of the grid.
+        last: the end of the times.
 
     Returns:
         The times and the values of the maxima, shape (*batch) both.
@@ -181,7 +194,7 @@ def climb(
     """
     offsets = t.new_tensor([-0.75, -0.5, -0.25, 0.25, 0.5, 0.75])
     while step > torch.finfo(t.dtype).eps ** 0.5:
-        trial = (t.unsqueeze(-1) + step * offsets).clamp(0, 1)
+        trial = (t.unsqueeze(-1) + step * offsets).clamp(0, last)
         trial_value = f(trial)
         times = torch.cat([t.unsqueeze(-1), trial], -1)
         values = torch.cat([value.unsqueeze(-1), trial_value], -1)

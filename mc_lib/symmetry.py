@@ -7,19 +7,21 @@ a particular network is written as code in the action.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mc_lib.checks import broadcast_shapes, require_tensors
+from mc_lib.checks import broadcast_shapes
 from mc_lib.errors import DtypeMismatch, NotSymmetric, ShapeMismatch
 from mc_lib.groups.base import Element
 from mc_lib.groups.product import ProductGroup
+from mc_lib.groups.ranges import require_moved
+from mc_lib.kinds import require_kind
 from mc_lib.layers import Axes, Axis, Fixed, Into, Layer, OutOf
-from mc_lib.points import Point, require_point
+from mc_lib.trees import Point, named, renamed, require_point
 
 Factor = Callable[[Into | OutOf, Tensor], Tensor]
 
@@ -36,6 +38,7 @@ class Symmetry:
 
     Raises:
         NotSymmetric: an axis names an unknown layer, or a layer meets no axis.
+        TypeError: a table is no table, or a layer no `Layer`.
 
     The action of Section 4.1 on one hidden layer, (g W_1, W_2 g⁻¹):
 
@@ -50,8 +53,13 @@ class Symmetry:
     layers: Mapping[str, Layer]
 
     def __post_init__(self) -> None:
+        require_kind(self.layers, Mapping, "the table of layers")
+        if not isinstance(self.weights, Mapping):
+            require_kind(self.weights, Sequence, "the table of weights, where it is no mapping,")
+        for layer in self.layers.values():
+            require_kind(layer, Layer, "a layer of a symmetry")
         met = set()
-        for key, axes in _items(self.weights):
+        for key, axes in self.table.items():
             for axis in axes:
                 if not isinstance(axis, Axis):
                     raise NotSymmetric(
@@ -62,8 +70,8 @@ class Symmetry:
                     met.add(axis.layer)
         if met != set(self.layers):
             raise NotSymmetric(
-                f"the axes meet the layers {sorted(met)}, "
-                f"but groups are given for {sorted(self.layers)}"
+                f"the axes meet the layers {sorted(met, key=str)}, "
+                f"but groups are given for {sorted(self.layers, key=str)}"
             )
 
     @classmethod
@@ -83,12 +91,18 @@ class Symmetry:
         >>> Symmetry.chain([]).weights
         ((Fixed(), Fixed()),)
         """
+        require_kind(biases, bool, "biases")
         names = [f"layer {i}" for i in range(1, len(layers) + 1)]
         into: list[Axis] = [*map(Into, names), Fixed()]
         out_of: list[Axis] = [Fixed(), *map(OutOf, names)]
         shifts = [(axis,) for axis in into] if biases else []
         weights = (*zip(into, out_of, strict=True), *shifts)
         return cls(weights, dict(zip(names, layers, strict=True)))
+
+    @property
+    def table(self) -> dict[Any, Axes]:
+        """The axes of each weight, by its name or its number."""
+        return dict(self.weights if isinstance(self.weights, Mapping) else enumerate(self.weights))
 
     @property
     def group(self) -> ProductGroup:
@@ -111,7 +125,7 @@ class Symmetry:
             NotInGroup: an entry of g is outside its group.
             ShapeMismatch: w or g does not fit the table.
             DtypeMismatch: mixed dtypes or devices, or integer weights.
-            NotFinite: an entry is NaN or infinite.
+            NotFinite: an entry is NaN or infinite, or g·w leaves the range of the dtype.
 
         >>> from mc_lib.groups import GeneralLinear
         >>> flip = torch.tensor([[-1.0]])
@@ -119,7 +133,7 @@ class Symmetry:
         (tensor([[1.]]), tensor([[1.]]))
         """
         entries = dict(zip(self.layers, self.group.entries(g), strict=True))
-        read = {axis for _, axes in _items(self.weights) for axis in axes}
+        read = {axis for axes in self.table.values() for axis in axes}
         for name, layer in self.layers.items():  # right_inverse tells singular entries
             (layer.group.admit if OutOf(name) in read else layer.group.require)(entries[name])
         outs = {name: layer.out(entries[name]) for name, layer in self.layers.items()}
@@ -127,16 +141,24 @@ class Symmetry:
         def factor(axis: Into | OutOf, rows: Tensor) -> Tensor:
             group = self.layers[axis.layer].group
             if isinstance(axis, Into):
-                return group.left(entries[axis.layer], rows.mT).mT
-            return group.right_inverse(rows, outs[axis.layer])
+                return group._left(entries[axis.layer], rows.mT).mT
+            return group._right_inverse(rows, outs[axis.layer])
+
+        pairs = []
 
         def moved(axes: Axes, x: Tensor) -> Tensor:
+            y = x
             for position, axis in enumerate(axes):
                 if not isinstance(axis, Fixed):
-                    x = _along(x, position - len(axes), len(axes), axis, factor)
-            return x
+                    y = _along(y, position - len(axes), len(axes), axis, factor)
+            pairs.append((x, y))
+            return y
 
-        return self._map(moved, w, entries)
+        result = self._map(moved, w, entries)
+        for x, y in pairs:
+            if y is not x:
+                require_moved(x, y)
+        return result
 
     def tangent(self, m: Sequence[Tensor], w: Point) -> Point:
         """Return the infinitesimal action d/ds exp(sM)·w at s = 0.
@@ -161,16 +183,13 @@ class Symmetry:
         """
         entries = dict(zip(self.layers, self.group.entries(m), strict=True))
         for group, x in zip(self.group.factors, entries.values(), strict=True):
-            what, shape = f"an element of the Lie algebra of {group}", group.element_shape
-            require_tensors([x], what)
-            if x.shape[-len(shape) :] != shape:
-                raise ShapeMismatch(f"{what}: its last dims are {shape}, got {tuple(x.shape)}")
+            group._require_algebra(x, "the tangent of a symmetry")
 
         def rate(axis: Into | OutOf, rows: Tensor) -> Tensor:
             layer = self.layers[axis.layer]
             if isinstance(axis, Into):
-                return layer.group.left_tangent(entries[axis.layer], rows.mT).mT
-            return -layer.degree * layer.group.right_tangent(rows, entries[axis.layer])
+                return layer.group._left_tangent(entries[axis.layer], rows.mT).mT
+            return -layer.degree * layer.group._right_tangent(rows, entries[axis.layer])
 
         def summed(axes: Axes, x: Tensor) -> Tensor:
             total = torch.zeros_like(x)
@@ -187,13 +206,14 @@ class Symmetry:
     ) -> Point:
         """Apply `move` to each weight with its axes, after checking that w fits them."""
         require_point(w)
-        named, tables = dict(_items(w)), dict(_items(self.weights))
-        if sorted(named) != sorted(tables):
+        weights, tables = named(w), self.table
+        if weights.keys() != tables.keys():
             raise ShapeMismatch(
-                f"the symmetry acts on the weights {list(tables)}, the point has {list(named)}"
+                f"the symmetry acts on the weights {list(tables)}, the point has {list(weights)}"
+                f"{_difference(tables, weights)}"
             )
-        first = next(iter(named.values()))
-        batches = [tuple(x.shape[: x.ndim - len(tables[key])]) for key, x in named.items()]
+        first = next(iter(weights.values()))
+        batches = [tuple(x.shape[: x.ndim - len(tables[key])]) for key, x in weights.items()]
         for name, e in entries.items():
             batches.append(tuple(e.shape[: e.ndim - len(self.layers[name].group.element_shape)]))
             if (e.is_floating_point() and e.dtype != first.dtype) or e.device != first.device:
@@ -202,31 +222,45 @@ class Symmetry:
                     f"{first.dtype} on {first.device}; convert one of them"
                 )
         for key, axes in tables.items():
-            self._require_fit(key, axes, named[key])
+            self._require_fit(key, axes, weights[key])
         try:
             batch = broadcast_shapes(*batches)
         except ValueError:
             raise ShapeMismatch(f"batches {sorted(set(batches))} do not broadcast") from None
         moved = {}
         for key, axes in tables.items():  # a weight that meets no layer takes the batch too
-            y = move(axes, named[key])
+            y = move(axes, weights[key])
             moved[key] = y.expand(*batch, *y.shape[y.ndim - len(axes) :])
-        return moved if isinstance(w, Mapping) else tuple(moved.values())
+        return renamed(w, moved)
 
     def _require_fit(self, key: Any, axes: Axes, x: Tensor) -> None:
         if x.ndim < len(axes):
             raise ShapeMismatch(f"weight {key!r} needs {len(axes)} axes, got {tuple(x.shape)}")
-        for axis, size in zip(axes, x.shape[x.ndim - len(axes) :], strict=True):
+        for i, (axis, size) in enumerate(zip(axes, x.shape[x.ndim - len(axes) :], strict=True)):
             if not isinstance(axis, Fixed) and size != self.layers[axis.layer].group.n:
+                group = self.layers[axis.layer].group
+                advice = _unflatten(i - len(axes), size, group.n)
                 raise ShapeMismatch(
                     f"weight {key!r} of shape {tuple(x.shape)} meets {axis.layer!r} with "
-                    f"{size} neurons, but {self.layers[axis.layer].group} acts there"
+                    f"{size} neurons, but {group} acts there{advice}"
                 )
 
 
-def _items(tree: Any) -> Iterable[tuple[Any, Any]]:
-    """Return the (key, value) pairs of a dict or the numbered entries of a tuple."""
-    return tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+def _difference(tables: Mapping[Any, Axes], weights: Mapping[Any, Tensor]) -> str:
+    """Say which weights to leave out of a point, and which are missing."""
+    more, less = (list(a.keys() - b.keys()) for a, b in ((weights, tables), (tables, weights)))
+    words = [(more, "leave out"), (less, "add")]
+    return "".join(f"; {verb} {sorted(keys, key=str)}" for keys, verb in words if keys)
+
+
+def _unflatten(axis: int, size: int, n: int) -> str:
+    """Say what to do with an axis that may hold n neurons times other things."""
+    if size == 0 or size % n != 0:
+        return ""
+    return (
+        f": where the axis holds {n} neurons times {size // n}, split it by "
+        f"x.unflatten({axis}, ({n}, {size // n})), the second part Fixed()"
+    )
 
 
 def _along(x: Tensor, position: int, rank: int, axis: Into | OutOf, factor: Factor) -> Tensor:

@@ -2,6 +2,7 @@
 
 With MC_LIB_PLAIN=1 they are not, as for users: then only the tests marked `bad_input`
 run, which ask for the library's own errors. With MC_LIB_PLAIN=all every test runs so.
+With MC_LIB_FLOAT32=1 torch's default dtype is float32, as users have it: for doctests.
 """
 
 import os
@@ -11,7 +12,8 @@ import hypothesis
 import pytest
 import torch
 
-torch.set_default_dtype(torch.float64)  # as in the book; a test of float32 names it
+DTYPE = torch.float32 if os.environ.get("MC_LIB_FLOAT32") else torch.float64
+torch.set_default_dtype(DTYPE)  # float64 as in the book; a test of float32 names it
 MODE = os.environ.get("MC_LIB_PLAIN", "")
 PLAIN = MODE != ""
 if not PLAIN:
@@ -46,7 +48,7 @@ def single_precision() -> Iterator[None]:
     """For this test torch's default dtype is float32, as it is for users who set none."""
     torch.set_default_dtype(torch.float32)
     yield
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(DTYPE)
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """Alignment by what the neurons do on data: the correlation of their activations."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib.alignment.base import Alignment, require_pair
+from mc_lib.alignment.base import Alignment, require_single
 from mc_lib.checks import require_tensors
 from mc_lib.errors import NotSymmetric, ShapeMismatch
 from mc_lib.groups import Permutation
@@ -52,7 +53,7 @@ def align_activations(
     >>> found.g, found.before, found.after
     ((tensor([1, 0]),), 2.0, 0.0)
     """
-    require_pair(symmetry, w, w)
+    require_single(symmetry, w)
     for name, layer in symmetry.layers.items():
         if not isinstance(layer.group, Permutation):
             raise NotSymmetric(f"{name!r} needs permutations to reorder, got {layer.group}")
@@ -89,11 +90,11 @@ def _apart(table: Tensor) -> Tensor:
 
 def _require_responses(symmetry: Symmetry, *sides: Sequence[Tensor]) -> None:
     sizes = [layer.group.n for layer in symmetry.layers.values()]
-    for side in sides:
-        require_tensors(side, "the responses")
+    require_tensors([*itertools.chain(*sides)], "the responses")
     shapes = [[tuple(x.shape) for x in side] for side in sides]
     columns = {shape[1:] for side in shapes for shape in side}
-    if any([shape[0] for shape in side] != sizes for side in shapes) or len(columns) > 1:
+    flat = all(len(shape) == 2 for side in shapes for shape in side)
+    if not flat or any([s[0] for s in side] != sizes for side in shapes) or len(columns) > 1:
         raise ShapeMismatch(
             f"expected responses of {sizes} neurons to the same samples, got shapes "
             f"{shapes[0]} and {shapes[1]}"

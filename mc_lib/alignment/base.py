@@ -1,17 +1,22 @@
 """What every alignment returns, and what it reads off a symmetry: the rows of a layer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mc_lib.errors import NotSymmetric, ShapeMismatch
+from mc_lib.errors import NotSymmetric, OutOfDomain, ShapeMismatch
 from mc_lib.groups import Permutation
-from mc_lib.layers import Axis, Into, Layer, OutOf
-from mc_lib.points import Point, require_point, require_same_tree, to_vector
+from mc_lib.kinds import require_kind
+from mc_lib.layers import Axis, Fixed, Into, Layer, OutOf
+from mc_lib.points import Point, leaves, norm, require_point, require_same_tree, to_vector
 from mc_lib.symmetry import Symmetry
+from mc_lib.trees import named
+
+SQUARES = (1e-146, 1e153)
+"""Norms whose squares, and those of differences, are in the range of float64 with all digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +67,7 @@ def permutations_of(symmetry: Symmetry) -> Symmetry:
     >>> permutations_of(Symmetry.chain([Layer(PositiveScaling(3))])).group.factors
     (Permutation(n=3),)
     """
+    require_kind(symmetry, Symmetry, "the symmetry")
     layers = {name: Layer(Permutation(x.group.n)) for name, x in symmetry.layers.items()}
     return replace(symmetry, layers=layers)
 
@@ -76,9 +82,13 @@ def squared_distance(u: Point, v: Point) -> float:
     Returns:
         The number.
 
+    Raises:
+        McLibError: u and v are not of one space.
+
     >>> squared_distance((torch.tensor([3.0]),), (torch.tensor([1.0]),))
     4.0
     """
+    require_same_tree(u, v)
     return float((to_vector(u).double() - to_vector(v).double()).square().sum())
 
 
@@ -92,6 +102,7 @@ def require_pair(symmetry: Symmetry, u: Point, w: Point) -> None:
 
     Raises:
         ShapeMismatch: batched, or not of one space.
+        OutOfDomain: points whose squared distance leaves the range of float64.
         McLibError: as `Symmetry.act`.
 
     >>> require_pair(Symmetry.chain([]), (torch.eye(2),), (torch.eye(2),))
@@ -99,12 +110,37 @@ def require_pair(symmetry: Symmetry, u: Point, w: Point) -> None:
     for point in (u, w):
         require_point(point)
     require_same_tree(u, w)
+    require_single(symmetry, w)
+    size = max(float(norm(u)), float(norm(w)))
+    if size > 0 and not SQUARES[0] < size < SQUARES[1]:
+        raise OutOfDomain(
+            f"the squared distance of points of norm {size:.3g} leaves the range of float64: "
+            "divide both by one number"
+        )
+
+
+def require_single(symmetry: Symmetry, w: Point) -> None:
+    """Refuse what is not one point on which the symmetry acts.
+
+    Args:
+        symmetry: the action.
+        w: the point.
+
+    Raises:
+        ShapeMismatch: batched.
+        McLibError: as `Symmetry.act`.
+
+    >>> require_single(Symmetry.chain([]), (torch.eye(2),))
+    """
+    require_kind(symmetry, Symmetry, "the symmetry")
+    require_point(w)
     symmetry.act(identity_like(symmetry, w), w)  # refuses what does not fit
-    for key, axes in entries(symmetry.weights):
-        if w[key].ndim != len(axes):
+    weights = named(w)
+    for key, axes in symmetry.table.items():
+        if weights[key].ndim != len(axes):
             raise ShapeMismatch(
                 f"align one point at a time: weight {key!r} has {len(axes)} axes, "
-                f"got shape {tuple(w[key].shape)}"
+                f"got shape {tuple(weights[key].shape)}"
             )
 
 
@@ -121,17 +157,20 @@ def identity_like(symmetry: Symmetry, w: Point) -> tuple[Tensor, ...]:
     >>> identity_like(permutations_of(Symmetry.chain([])), (torch.eye(2),))
     ()
     """
-    first = next(x for _, x in entries(w))
+    first = leaves(w)[0]
     return symmetry.group.identity(dtype=first.dtype, device=first.device)
 
 
-def rows_at(symmetry: Symmetry, name: str, w: Point) -> tuple[Tensor, Tensor]:
+def rows_at(
+    symmetry: Symmetry, name: str, w: Point, known: Collection[str] | None = None
+) -> tuple[Tensor, Tensor]:
     """Return what a point holds at each neuron of a layer: incoming and outgoing weights.
 
     Args:
         symmetry: says which axes meet the layer.
         name: the layer.
         w: a point, unbatched.
+        known: if given, only weights that meet no other layer than these.
 
     Returns:
         The incoming weights of shape (n, r) and the outgoing ones of shape (n, s), a row
@@ -147,29 +186,16 @@ def rows_at(symmetry: Symmetry, name: str, w: Point) -> tuple[Tensor, Tensor]:
     """
     n = symmetry.layers[name].group.n
     found: dict[Axis, list[Tensor]] = {Into(name): [], OutOf(name): []}
-    for key, axes in entries(symmetry.weights):
+    weights = named(w)
+    for key, axes in symmetry.table.items():
         met = [i for i, axis in enumerate(axes) if axis in found]
         if len(met) > 1:
             raise NotSymmetric(
                 f"weight {key!r} meets {name!r} on {len(met)} axes; alignment needs one at most"
             )
-        for i in met:
-            found[axes[i]].append(w[key].movedim(i, 0).reshape(n, -1))
-    empty = next(x for _, x in entries(w)).new_zeros(n, 0)
+        others = {axis.layer for axis in axes if not isinstance(axis, Fixed)} - {name}
+        for i in met if known is None or others <= set(known) else ():
+            found[axes[i]].append(weights[key].movedim(i, 0).reshape(n, -1))
+    empty = leaves(w)[0].new_zeros(n, 0)
     into, out_of = (torch.cat([empty, *rows], 1) for rows in found.values())
     return into, out_of
-
-
-def entries(tree: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the (key, value) pairs of a dict, or the numbered entries of a tuple.
-
-    Args:
-        tree: a point, or the weights of a symmetry.
-
-    Yields:
-        The pairs.
-
-    >>> list(entries(("a", "b")))
-    [(0, 'a'), (1, 'b')]
-    """
-    yield from tree.items() if isinstance(tree, Mapping) else enumerate(tree)

@@ -18,7 +18,7 @@ Result: TypeAlias = float | Float[Tensor, "*batch"]
 """What every bound returns: a float if no argument was a tensor, else a tensor."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Arguments:
     """The named numbers of one formula, as tensors of one dtype on one device.
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mc_lib.bounds.formula import Arguments, Number, Result
 from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.kinds import require_number
 from mc_lib.points import require_point, require_same_tree
 
 
@@ -29,6 +30,7 @@ def tube_norms(w0: Sequence[Tensor], w1: Sequence[Tensor], radius: float) -> tup
     Raises:
         ShapeMismatch: not weights of the same shapes, or batched.
         OutOfDomain: the radius is negative or not finite.
+        TypeError: the radius is no number.
 
     >>> tube_norms((torch.eye(2),), (3 * torch.eye(2),), 0.5)
     (3.5,)
@@ -37,6 +39,7 @@ def tube_norms(w0: Sequence[Tensor], w1: Sequence[Tensor], radius: float) -> tup
     require_same_tree(tuple(w0), tuple(w1))
     if any(x.ndim != 2 for x in w0):
         raise ShapeMismatch(f"expected matrices, got {[tuple(x.shape) for x in w0]}")
+    require_number(radius, "the radius")
     if not 0 <= radius < math.inf:
         raise OutOfDomain(f"the radius is a finite number ≥ 0, got {radius}")
     norms = ((torch.linalg.matrix_norm(x, 2) for x in pair) for pair in zip(w0, w1, strict=True))

@@ -7,6 +7,7 @@ from torch import Tensor
 from mc_lib.bounds.formula import Arguments, Number, Result
 from mc_lib.checks import require_tensors
 from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.norms import power_of_two
 
 HALVINGS = 200
 """Of the interval in which the multiplier of `product_distance_bound` is sought."""
@@ -42,12 +43,13 @@ def product_barrier(
     tensor(4.)
     """
     require_tensors([first, second, X], "product_barrier: D_1, D_2, X")
+    shapes = [tuple(x.shape) for x in (first, second, X)]
     try:
         barrier = (second @ first @ X).square().sum((-2, -1)) / 16
-    except RuntimeError:
+    except (RuntimeError, IndexError):  # they do not multiply, or some are vectors
         raise ShapeMismatch(
             "product_barrier: D_1 (..., h, n), D_2 (..., m, h) and X (..., n, k) multiply, got "
-            f"{tuple(first.shape)}, {tuple(second.shape)} and {tuple(X.shape)}"
+            "{}, {} and {}".format(*shapes)
         ) from None
     if not barrier.isfinite().all():
         raise OutOfDomain(f"product_barrier: the barrier overflows {barrier.dtype}")
@@ -135,10 +137,11 @@ def product_distance_bound(
 
     Raises:
         ShapeMismatch: the shapes do not fit.
+        OutOfDomain: the bound overflows.
 
     >>> three = 3 * torch.eye(2)
-    >>> product_distance_bound(three, three, torch.eye(2)).square()  # 2 (3² − 2)
-    tensor(14.)
+    >>> round(float(product_distance_bound(three, three, torch.eye(2)).square()), 4)  # 2 (3² − 2)
+    14.0
     """
     require_tensors([M1, M2, A], "product_distance_bound: M_1, M_2, A")
     shapes = [tuple(x.shape) for x in (M1, M2, A)]
@@ -150,6 +153,7 @@ def product_distance_bound(
         raise ShapeMismatch(
             f"product_distance_bound: M_1 (m, h), M_2 (h, n) and A (m, n), got {shapes}"
         )
+    M1, M2, A, unit = _in_units(M1, M2, A)
     a, sigma, bt = torch.linalg.svd(A, full_matrices=False)
     r, s = M1.mT @ a, M2 @ bt.mT
     plus, minus = (x.square().sum(0) / 2 for x in (r + s, r - s))
@@ -159,7 +163,21 @@ def product_distance_bound(
         rising = plus / (1 + lam) ** 2 - minus / (1 - lam) ** 2 > 2 * sigma
         low, high = torch.where(rising, lam, low), torch.where(rising, high, lam)
     values = torch.stack([_dual(x, plus, minus, sigma) for x in (low, high)])
-    return values.amax(0).clamp(min=0).sum().sqrt()
+    bound = values.amax(0).clamp(min=0).sum().sqrt() * unit
+    if not bound.isfinite():
+        raise OutOfDomain(f"product_distance_bound: the bound overflows {bound.dtype}")
+    return bound
+
+
+def _in_units(M1: Tensor, M2: Tensor, A: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | int]:
+    """Return M_1/u, M_2/u, A/u² and u, a power of two; 1 where no square leaves the dtype."""
+    sizes = [x.detach().abs().amax() if x.numel() else x.new_zeros(()) for x in (M1, M2, A)]
+    size = torch.stack([*sizes[:2], sizes[2].sqrt()]).amax()
+    limit = torch.finfo(A.dtype).max ** 0.25
+    if size == 0 or 1 / limit < size < limit:
+        return M1, M2, A, 1
+    unit = power_of_two(size)
+    return M1 / unit, M2 / unit, A / unit / unit, unit
 
 
 def _dual(lam: Tensor, plus: Tensor, minus: Tensor, sigma: Tensor) -> Tensor:

@@ -9,13 +9,15 @@ from torch import Tensor
 from typing_extensions import override
 
 from mc_lib.approximate import ApproximateImage, approximate_act
-from mc_lib.checks import tolerance
+from mc_lib.checks import require_tensors, tolerance
 from mc_lib.curves.base import Curve
 from mc_lib.curves.derivative import rate
 from mc_lib.errors import RankDeficient, ShapeMismatch
 from mc_lib.groups import GeneralLinear
 from mc_lib.groups.matrix_group import matrix_exponential
+from mc_lib.kinds import require_kind
 from mc_lib.networks import TwoLayer, Weights
+from mc_lib.points import times_like
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,7 @@ class ApproximateOrbit(Curve):
         ShapeMismatch: M is not h × h, or w is batched or not of the network.
         McLibError: as `approximate_act`.
 
-    >>> one = torch.eye(1)
+    >>> one = torch.eye(1, dtype=torch.float64)
     >>> net = TwoLayer(one, one, hidden=1, activation=torch.square)
     >>> curve = ApproximateOrbit(net, 2 * one, (one, 3 * one))
     >>> v, u = curve(0.5)
@@ -56,7 +58,10 @@ class ApproximateOrbit(Curve):
     nearest: bool = False
 
     def __post_init__(self) -> None:
+        require_kind(self.net, TwoLayer, "the network")
+        require_kind(self.nearest, bool, "nearest")
         self.net.require_weights(self.w)
+        require_tensors([self.M, *self.w], "M and the weights")
         h = self.net.hidden
         if self.M.shape != (h, h) or any(x.ndim != 2 for x in self.w):
             raise ShapeMismatch(
@@ -88,12 +93,13 @@ class ApproximateOrbit(Curve):
             NoRealLogarithm: g has none.
             McLibError: as `ApproximateOrbit`.
 
-        >>> one = torch.eye(1)
+        >>> one = torch.eye(1, dtype=torch.float64)
         >>> net = TwoLayer(one, one, hidden=1, activation=torch.square)
         >>> curve = ApproximateOrbit.between(net, 4 * one, (one, one))
         >>> [round(float(x), 12) for x in curve(1.0)]
         [4.0, 0.0625]
         """
+        require_kind(net, TwoLayer, "the network")
         return cls(net, GeneralLinear(net.hidden).log(g), w, nearest)
 
     @cached_property
@@ -114,12 +120,19 @@ class ApproximateOrbit(Curve):
         Returns:
             The images, batched over t.
 
+        Raises:
+            ShapeMismatch: t is not of shape (T,).
+            McLibError: as `approximate_act`.
+
         >>> one = torch.eye(1)
         >>> net = TwoLayer(one, one, hidden=1, activation=torch.square)
         >>> curve = ApproximateOrbit(net, 0 * one, (one, one))
         >>> curve.image(torch.zeros(2)).rank
         tensor([1, 1])
         """
+        t = times_like(t, self.M)
+        if t.ndim != 1:
+            raise ShapeMismatch(f"times of shape (T,), got {tuple(t.shape)}")
         v, u = self.w
         g = matrix_exponential(t[:, None, None] * self.M)
         return approximate_act(g, u, v, self.net.X, self.net.activation, nearest=self.nearest)

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mc_lib.checks import all_finite
-from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain
-from mc_lib.points import Point, leaves
+from mc_lib.errors import NotFinite, OutOfDomain
+from mc_lib.points import Point, leaves, times_like
 
 Times: TypeAlias = float | int | Tensor
 """A number, or a floating-point tensor of any shape."""
@@ -114,12 +114,7 @@ class Curve(ABC):
         return optree.tree_map(lambda x: x.reshape(*times.shape, *x.shape[1:]), points)
 
     def _times(self, t: Times) -> Tensor:
-        is_number = isinstance(t, (int, float)) and not isinstance(t, bool)
-        if not is_number and not (isinstance(t, Tensor) and t.is_floating_point()):
-            got = f"a tensor of {t.dtype}" if isinstance(t, Tensor) else f"a {type(t).__name__}"
-            raise DtypeMismatch(f"t is a number or a floating-point tensor, got {got}")
-        like = leaves(self.start)[0]
-        times = torch.as_tensor(t, dtype=like.dtype, device=like.device)
+        times = times_like(t, leaves(self.start)[0])
         if not all_finite(times):
             raise NotFinite(f"t holds {float(times[~torch.isfinite(times)][0])}")
         first, last = self.domain
@@ -145,7 +140,7 @@ def require_in_range(points: Point, times: Float[Tensor, "*times"]) -> None:
     >>> require_in_range((torch.tensor([[1.0], [torch.inf]]),), torch.tensor([0.0, 9.0]))
     Traceback (most recent call last):
     ...
-    mc_lib.errors.NotFinite: at t = 9 the curve leaves the range of torch.float64
+    mc_lib.errors.NotFinite: at t = 9 the curve leaves the range of torch.float...
     """
     xs = [x.detach() for x in leaves(points)]
     if all(all_finite(x) for x in xs):

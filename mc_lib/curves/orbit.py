@@ -1,7 +1,7 @@
 """The orbit curve exp(tM)·w, evaluated at many times for the price of a few."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +14,7 @@ from typing_extensions import override
 from mc_lib.curves.base import Curve, combine, require_in_range
 from mc_lib.errors import NotFinite, OutOfDomain
 from mc_lib.groups.base import Element
+from mc_lib.kinds import require_kind
 from mc_lib.layers import Axis, Fixed, Layer, OutOf
 from mc_lib.points import Point, leaves, require_point, require_same_tree
 from mc_lib.symmetry import Symmetry
@@ -25,7 +26,7 @@ MOST_TERMS = 40
 """2⁴⁰/40! = 1e-36: the series of a step has ended long before."""
 
 MOST_STEPS = 10_000
-"""Each step rounds once: this many cost a relative error of about 1e-12 in float64."""
+"""Of length STEP: each rounds once, and this many cost a relative error of about 1e-12."""
 
 MEMORY = 2**27
 """How many bytes of Taylor coefficients a curve keeps between calls."""
@@ -64,6 +65,7 @@ class OrbitCurve(Curve):
     w: Point
 
     def __post_init__(self) -> None:
+        require_kind(self.symmetry, Symmetry, "the symmetry")
         require_point(self.M, "M")
         require_same_tree(self.symmetry.tangent(self.M, self.w), self.w)
 
@@ -89,6 +91,7 @@ class OrbitCurve(Curve):
         >>> [round(float(x), 5) for x in half]
         [6.0, 2.5]
         """
+        require_kind(symmetry, Symmetry, "the symmetry")
         entries = symmetry.group.entries(g)
         groups = symmetry.group.factors
         logs = tuple(group.log(a) for group, a in zip(groups, entries, strict=True))
@@ -105,7 +108,7 @@ class OrbitCurve(Curve):
 
         An axis into a layer counts ‖M_i‖₂, an axis out of it k‖M_i‖₂.
         """
-        layers, tables = self.symmetry.layers, self.symmetry.weights
+        layers = self.symmetry.layers
         norms = {
             name: _spectral_norm(layer, m)
             for (name, layer), m in zip(layers.items(), self.M, strict=True)
@@ -117,8 +120,7 @@ class OrbitCurve(Curve):
             degree = layers[axis.layer].degree if isinstance(axis, OutOf) else 1.0
             return degree * norms[axis.layer]
 
-        weights = tables.values() if isinstance(tables, Mapping) else tables
-        return max(sum(map(size, axes)) for axes in weights)
+        return max(sum(map(size, axes)) for axes in self.symmetry.table.values())
 
     @override
     def _position(self, t: Float[Tensor, "T"]) -> Point:
@@ -140,10 +142,10 @@ class OrbitCurve(Curve):
 
     def _march(self, t: Float[Tensor, "T"], sign: int) -> Iterator[tuple[Tensor, Point]]:
         """Yield, for each step on one side of 0, the indices of its times and their points."""
-        per_unit = max(1, math.ceil(self.rate / STEP))
+        per_unit = self._per_unit(t)
         side = torch.nonzero(t >= 0 if sign == 1 else t < 0).squeeze(1)
         step = ((t[side].abs() * per_unit).ceil() - 1).clamp(min=0)
-        last = self._require_reachable(step, per_unit)
+        last = int(step.max()) if len(step) > 0 else -1
         w = self.w
         for i in range(last + 1):
             terms = self._remembered(sign * (i + 1), w, per_unit)
@@ -156,22 +158,41 @@ class OrbitCurve(Curve):
                 require_in_range(following, t.new_tensor([sign * (i + 1) / per_unit]))
                 w = optree.tree_map(lambda x: x[0], following)
 
+    def _per_unit(self, t: Float[Tensor, "T"]) -> float:
+        """Return the number of steps in a unit of time: 1 or more; less for times far off.
+
+        A slow curve takes steps of a power of 2, up to 2/‖A‖ and no longer than the way.
+
+        Raises:
+            OutOfDomain: the way is too long.
+        """
+        reach = float(t.detach().abs().max()) if len(t) > 0 else 0.0
+        if self.rate * reach > MOST_STEPS * STEP:
+            raise OutOfDomain(
+                f"‖M‖|t| is about {self.rate * reach:.4g}, above "
+                f"{MOST_STEPS * STEP:.4g}, where rounding takes over: use a smaller M or t"
+            )
+        if reach <= 1 or self.rate > STEP / 2:
+            return max(1, math.ceil(self.rate / STEP))
+        longest = STEP / self.rate if self.rate * reach > STEP else reach
+        return 0.5 ** math.floor(math.log2(longest))
+
     @cached_property
-    def _memory(self) -> dict[int, list[Point]]:
+    def _memory(self) -> dict[tuple[int, float], list[Point]]:
         return {}
 
-    def _remembered(self, step: int, w: Point, per_unit: int) -> list[Point]:
+    def _remembered(self, step: int, w: Point, per_unit: float) -> list[Point]:
         """Return the terms of a step, from the memory where a search has been there before."""
-        if step in self._memory:
-            return self._memory[step]
+        if (step, per_unit) in self._memory:
+            return self._memory[step, per_unit]
         terms = self._taylor(w, per_unit)
         entries = len(terms) * sum(x.numel() * x.element_size() for x in leaves(w))
         learns = any(x.requires_grad for x in leaves(terms[-1]))  # a graph is used once
         if not learns and entries * (len(self._memory) + 1) <= MEMORY:
-            self._memory[step] = terms
+            self._memory[step, per_unit] = terms
         return terms
 
-    def _taylor(self, w: Point, per_unit: int) -> list[Point]:
+    def _taylor(self, w: Point, per_unit: float) -> list[Point]:
         """Return the points (A/per_unit)ᵏ w / k!, up to the first that is zero beside w.
 
         What is left out is at most e² ‖last‖, since ‖A‖/per_unit ≤ 2, weight by weight.
@@ -191,15 +212,6 @@ class OrbitCurve(Curve):
             if (sizes <= least).all():
                 break
         return terms
-
-    def _require_reachable(self, step: Tensor, per_unit: int) -> int:
-        last = float(step.max()) if len(step) > 0 else -1.0
-        if last >= MOST_STEPS:
-            raise OutOfDomain(
-                f"‖M‖|t| is about {self.rate / per_unit * (last + 1):.4g}, above "
-                f"{MOST_STEPS * STEP:.4g}, where rounding takes over: use a smaller M or t"
-            )
-        return int(last)
 
 
 def _sizes(w: Point, scales: Sequence[Tensor]) -> Tensor:

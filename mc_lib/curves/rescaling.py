@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from mc_lib.curves.base import Curve
 from mc_lib.errors import OutOfDomain, ShapeMismatch
-from mc_lib.points import Point, require_point
+from mc_lib.kinds import require_number
+from mc_lib.trees import Point, named, renamed, require_point
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,7 @@ class RescalingCurve(Curve):
     def __post_init__(self) -> None:
         require_point(self.w)
         for name, value in (("m", self.m), ("k", self.k)):
+            require_number(value, name)
             if not 0 < value < math.inf:
                 raise OutOfDomain(f"{name} is a positive number, got {value}")
         if self._key(self.inner) == self._key(self.outer):
@@ -75,21 +77,16 @@ class RescalingCurve(Curve):
         """Return γ, γ' or γ'': each weight x moves as m^(pt) x, for a power p of its own."""
         powers = {self._key(self.inner): 1.0, self._key(self.outer): -float(self.k)}
         moved = {}
-        for key, x in self._items():
+        for key, x in named(self.w).items():
             p = powers.get(key, 0.0)
             factor = (p * math.log(self.m)) ** order * torch.pow(self.m, p * t)
             moved[key] = factor.reshape(-1, *[1] * x.ndim) * x
-        return moved if isinstance(self.w, Mapping) else tuple(moved.values())
-
-    def _items(self) -> list[tuple[Any, Tensor]]:
-        return list(self.w.items() if isinstance(self.w, Mapping) else enumerate(self.w))
+        return renamed(self.w, moved)
 
     def _key(self, name: Any) -> Any:
-        keys = [key for key, _ in self._items()]
-        if isinstance(self.w, Mapping):
-            found = name in keys
-        else:
-            found = isinstance(name, int) and -len(keys) <= name < len(keys)
-        if not found:
-            raise ShapeMismatch(f"the point has the weights {keys}, and no {name!r}")
-        return name if isinstance(self.w, Mapping) else name % len(keys)
+        weights = named(self.w)
+        numbered = isinstance(name, int) and not isinstance(self.w, Mapping)
+        key = name + len(weights) if numbered and name < 0 else name
+        if key not in weights:
+            raise ShapeMismatch(f"the point has the weights {list(weights)}, and no {name!r}")
+        return key

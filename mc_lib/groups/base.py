@@ -1,24 +1,26 @@
 """What every group here can do: the laws, and how it acts on an axis of a weight."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
+from typing_extensions import override
 
 from mc_lib.checks import first_fault, require_tensors
 from mc_lib.errors import NotInGroup, OutOfDomain, ShapeMismatch
-from mc_lib.groups.nearest import Rows
+from mc_lib.groups.action import Action
 from mc_lib.groups.path import GroupPath
+from mc_lib.norms import holds
 
 Element = Tensor
 """A batch of group elements; each group says how its elements are stored."""
 
 
 @dataclass(frozen=True)
-class Group(ABC):
+class Group(Action):
     """A matrix group that lives at a hidden layer of n neurons.
 
     Elements g, h and elements m of the Lie algebra are tensors of shape (..., *element_shape)
@@ -40,11 +42,6 @@ class Group(ABC):
     def __post_init__(self) -> None:
         if not isinstance(self.n, int) or self.n < 1:
             raise OutOfDomain(f"{type(self).__name__}: n must be an integer ≥ 1, got {self.n!r}")
-
-    @property
-    def element_shape(self) -> tuple[int, ...]:
-        """The shape of one element, without its batch: (n,) for vectors, (n, n) for matrices."""
-        return (self.n,)
 
     # -- the laws ---------------------------------------------------------------
     @abstractmethod
@@ -144,59 +141,6 @@ class Group(ABC):
             NotInGroup: g is not an element.
         """
 
-    # -- the representation -----------------------------------------------------
-    @abstractmethod
-    def matrix(self, g: Element) -> Float[Tensor, "*batch n n"]:
-        """Return the matrix ρ(g) by which g acts on the n neurons, shape (..., n, n).
-
-        That of an index vector has the `dtype` asked for, torch's default dtype if None.
-        """
-
-    @abstractmethod
-    def left(self, g: Element, x: Tensor) -> Float[Tensor, "*batch n r"]:
-        """Return g x.
-
-        Args:
-            g: an element.
-            x: shape (..., n, r).
-
-        Returns:
-            Shape (..., n, r), batches broadcast.
-        """
-
-    @abstractmethod
-    def right_inverse(self, x: Tensor, g: Element) -> Float[Tensor, "*batch r n"]:
-        """Return x g⁻¹.
-
-        Args:
-            x: shape (..., r, n).
-            g: an element.
-
-        Returns:
-            Shape (..., r, n), batches broadcast.
-
-        Raises:
-            NotInGroup: g is a matrix singular to working precision.
-        """
-
-    @abstractmethod
-    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Element:
-        """Return a g that brings the rows w of a layer near the rows u (see `nearest`).
-
-        It minimises ‖a − ρ(g) b‖² + ‖a_out − ρ(g)⁻ᵏᵀ b_out‖². This is the step of alignment.
-
-        Args:
-            u: the incoming weights a, shape (n, r), and the outgoing ones a_out, shape (n, s).
-            w: b and b_out, of the same shapes.
-            degree: the degree k of the activation; other than 1 for `PositiveScaling` alone.
-
-        Returns:
-            The element, unbatched: the exact minimum, for `GeneralLinear` a local one.
-
-        Raises:
-            OutOfDomain: the degree of a positive scaling is not an integer ≥ 1.
-        """
-
     # -- the Lie algebra --------------------------------------------------------
     @abstractmethod
     def exp(self, m: Tensor) -> Element:
@@ -243,35 +187,15 @@ class Group(ABC):
             NotConnected: g is not in the component of e; the message names the batch entry.
         """
 
-    @abstractmethod
-    def left_tangent(self, m: Tensor, x: Tensor) -> Float[Tensor, "*batch n r"]:
-        """Return M x = d/ds exp(sM) x at s = 0, shapes as for `left`.
-
-        Raises:
-            OutOfDomain: m is to be skew-symmetric and is not, or the group is discrete.
-        """
-
-    @abstractmethod
-    def right_tangent(self, x: Tensor, m: Tensor) -> Float[Tensor, "*batch r n"]:
-        """Return x M = −d/ds x exp(sM)⁻¹ at s = 0, shapes as for `right_inverse`.
-
-        Raises:
-            OutOfDomain: as `left_tangent`.
-        """
-
     # -- membership -------------------------------------------------------------
+    @override
     def admit(self, g: Any) -> None:
-        """Refuse g, as `require`, before it acts; a group whose action checks itself does less."""
         self.require(g)
 
+    @override
     def require(self, g: Any) -> None:
-        """Refuse a value that is not an element of the group.
-
-        Raises:
-            NotInGroup: naming the first batch entry at fault and why.
-        """
         inside = self.contains(g)
-        if not bool(inside.all()):
+        if holds((~inside).any()):
             where, at = first_fault(~inside)
             raise NotInGroup(f"not an element of {self}{at}: {self._why_not(g[where])}")
 

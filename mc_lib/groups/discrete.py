@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import override
 
-from mc_lib.checks import broadcast_shapes, first_fault
+from mc_lib.checks import broadcast_shapes, first_fault, is_dense
 from mc_lib.errors import DtypeMismatch, NotConnected, OutOfDomain
 from mc_lib.groups.base import Group
 from mc_lib.groups.path import GroupPath, spread_times
@@ -83,11 +83,15 @@ class DiscreteGroup(Group):
         raise self._no_tangents("log")
 
     @override
-    def left_tangent(self, m: Tensor, x: Tensor) -> NoReturn:
+    def _require_algebra(self, m: Any, verb: str) -> NoReturn:
+        raise self._no_tangents(verb)
+
+    @override
+    def _left_tangent(self, m: Tensor, x: Tensor) -> NoReturn:
         raise self._no_tangents("left_tangent")
 
     @override
-    def right_tangent(self, x: Tensor, m: Tensor) -> NoReturn:
+    def _right_tangent(self, x: Tensor, m: Tensor) -> NoReturn:
         raise self._no_tangents("right_tangent")
 
     @override
@@ -120,6 +124,8 @@ class DiscreteGroup(Group):
         if not isinstance(g, Tensor) or g.dtype != torch.int64:
             got = g.dtype if isinstance(g, Tensor) else f"a {type(g).__name__}"
             raise DtypeMismatch(f"an element of {self} is an int64 tensor, got {got}")
+        if not is_dense(g) or g.is_meta:
+            raise DtypeMismatch(f"an element of {self} is a dense tensor with entries")
         self._require_shape(g, 1)
 
 

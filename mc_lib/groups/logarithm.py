@@ -4,7 +4,8 @@ log g is real iff g is invertible and every Jordan block of a negative eigenvalu
 even number of times (Culver 1966). The matrix is split into the spectral part away from
 the negative axis, which has a principal logarithm, and one part for each negative
 eigenvalue, whose Jordan blocks are paired. Nothing is returned before exp(log g) has been
-compared with g. Matrices are treated one by one, in float64 on the CPU.
+compared with g. Matrices are treated one by one, in float64 on the CPU; where a norm might
+over- or underflow, as g/2ᵉ with log g = log(g/2ᵉ) + e log 2.
 """
 
 import warnings
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from mc_lib.checks import first_fault, tolerance
 from mc_lib.errors import NoRealLogarithm, OutOfDomain
+from mc_lib.groups.derivatives import differentiable_logarithm
 from mc_lib.groups.jordan import paired_logarithm
 
 # Round-off moves the eigenvalue of a Jordan block of size s by about ε^(1/s): eigenvalues
@@ -27,6 +29,9 @@ from mc_lib.groups.jordan import paired_logarithm
 # Within the very first they lie on the negative axis as far as round-off can tell.
 _NEARNESS = (1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 _ZERO = (1e-12, 1e-9, 1e-6)  # singular values that count as zero, tight to loose
+_CUT = 1e-6  # eigenvalues as near to the negative axis have a principal logarithm that jumps
+_MISS = 1e-8  # how far exp(log g) may be from g, relative, where derivatives are read off
+_ORDINARY = 32  # exponents of two up to which a matrix is taken as it is
 
 
 def real_logarithm(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
@@ -35,6 +40,9 @@ def real_logarithm(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"
     The principal logarithm where there is one; eigenvalues within 1e-12 of the negative
     axis, relative to their size, count as on it. A matrix within tol of one that has a real
     logarithm gets that one: the tolerance is what the library calls equal.
+
+    Its derivatives are those of the principal logarithm; within 1e-6 of the negative axis,
+    where that jumps, they are refused with `OutOfDomain` when they are asked for.
 
     Args:
         g: invertible (not checked here), shape (..., n, n).
@@ -50,15 +58,60 @@ def real_logarithm(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"
     >>> real_logarithm(torch.tensor([[1.0]]))
     tensor([[0.]])
     """
+    return differentiable_logarithm(g, _real_logarithm, principal_logarithm)
+
+
+def _real_logarithm(g: Tensor) -> Tensor:
     tol = tolerance(g.dtype).equal
-    stack = g.detach().double().cpu().reshape(-1, *g.shape[-2:]).numpy()
+    stack, exponents = _in_units(g)
     logs = [_logarithm(a, tol) for a in stack]
     missing = torch.tensor([m is None for m in logs], dtype=torch.bool).reshape(g.shape[:-2])
     if missing.any():
         where, at = first_fault(missing)
         _refuse(g[where].detach().double().cpu().numpy(), at, tol)
     found = np.stack([m for m in logs if m is not None]) if logs else stack
+    for m, e in zip(found, exponents, strict=True):
+        if e:
+            m += e * np.log(2.0) * np.eye(len(m))
     return torch.from_numpy(found).to(g).reshape(g.shape)
+
+
+def _in_units(g: Tensor) -> tuple[np.ndarray, list[int]]:
+    """Return the matrices over 2ᵉ, and e: 0 for every matrix of ordinary size."""
+    stack = g.detach().double().cpu().reshape(-1, *g.shape[-2:]).numpy()
+    sizes = np.frexp(abs(stack).max((1, 2), initial=0.0))[1]
+    exponents = np.where(abs(sizes) > _ORDINARY, sizes, 0)
+    return np.ldexp(stack, -exponents[:, None, None]), exponents.tolist()
+
+
+def principal_logarithm(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+    """Return the logarithm with angles in (−π, π), or refuse where it has no derivative.
+
+    Args:
+        g: of ordinary size, shape (..., n, n).
+
+    Returns:
+        Shape (..., n, n).
+
+    Raises:
+        OutOfDomain: an eigenvalue lies within 1e-6 of the negative axis, relative to its size,
+            or rounding takes exp(log g) away from g.
+
+    >>> principal_logarithm(torch.tensor([[1.0]]))
+    tensor([[0.]])
+    """
+    stack = g.detach().double().cpu().reshape(-1, *g.shape[-2:]).numpy()
+    logs = []
+    for a in stack:
+        near = _near_negative(np.linalg.eigvals(a), _CUT).any()
+        m = None if near else _principal(a)
+        if m is None or not _reproduces(m, a, _MISS):
+            why = "an eigenvalue is on the negative axis, where it jumps" if near else "rounding"
+            raise OutOfDomain(
+                f"the logarithm has no derivative at g: {why}; log(g.detach()) is the value alone"
+            )
+        logs.append(m)
+    return torch.from_numpy(np.array(logs).reshape(stack.shape)).to(g).reshape(g.shape)
 
 
 def has_real_logarithm(g: Float[Tensor, "*batch n n"]) -> Bool[Tensor, "*batch"]:
@@ -74,9 +127,9 @@ def has_real_logarithm(g: Float[Tensor, "*batch n n"]) -> Bool[Tensor, "*batch"]
     tensor([ True, False])
     """
     tol = tolerance(g.dtype).equal
-    stack = g.detach().double().cpu().reshape(-1, *g.shape[-2:])
-    spectra = torch.linalg.eigvals(stack).numpy()
-    answers = [_exists(a, values, tol) for a, values in zip(stack.numpy(), spectra, strict=True)]
+    stack, _ = _in_units(g)
+    spectra = torch.linalg.eigvals(torch.from_numpy(stack)).numpy()
+    answers = [_exists(a, values, tol) for a, values in zip(stack, spectra, strict=True)]
     return torch.tensor(answers, dtype=torch.bool, device=g.device).reshape(g.shape[:-2])
 
 
@@ -114,7 +167,7 @@ def _logarithm(a: np.ndarray, tol: float) -> np.ndarray | None:
         with np.errstate(all="ignore"):  # a candidate that overflows is not the logarithm
             try:
                 m = candidate()
-            except ValueError:  # the linear algebra failed: numpy's LinAlgError is one
+            except Exception:  # the linear algebra failed; scipy says so in several ways
                 continue
             if m is not None and _reproduces(m, a, tol):
                 return m
@@ -126,8 +179,8 @@ def _reproduces(m: np.ndarray, a: np.ndarray, tol: float) -> bool:
 
 
 def _principal(a: np.ndarray) -> np.ndarray:
-    with warnings.catch_warnings():  # its own error estimate: ours decides, in _reproduces
-        warnings.simplefilter("ignore", RuntimeWarning)
+    with warnings.catch_warnings():  # its own error estimates: ours decides, in _reproduces
+        warnings.simplefilter("ignore")
         return np.asarray(scipy.linalg.logm(a)).real
 
 

@@ -6,6 +6,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from mc_lib.groups.base import Group
+from mc_lib.groups.sampling import require_form
 
 
 def matrix_exponential(m: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
@@ -20,7 +21,7 @@ def matrix_exponential(m: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch 
     Returns:
         Shape (..., n, n).
 
-    >>> turn = torch.tensor([[0.0, -0.03125], [0.03125, 0.0]])
+    >>> turn = torch.tensor([[0.0, -0.03125], [0.03125, 0.0]], dtype=torch.float64)
     >>> bool(abs(matrix_exponential(turn)[1, 0] - torch.sin(turn[1, 0])) < 1e-16)
     True
     """
@@ -44,6 +45,7 @@ class MatrixGroup(Group):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Float[Tensor, "*batch n n"]:
+        require_form(batch, dtype, device)
         return torch.eye(self.n, dtype=dtype, device=device).expand(*batch, self.n, self.n)
 
     @override
@@ -52,27 +54,29 @@ class MatrixGroup(Group):
     ) -> Float[Tensor, "*batch n n"]:
         self._require_array(g, 2)
         self._require_array(h, 2)
+        self._require_factors(g, h)
         return g @ h
 
     @override
     def matrix(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
         """Return g itself: an element is stored as its matrix."""
+        self.admit(g)
         return g
 
     @override
-    def left(
+    def _left(
         self, g: Float[Tensor, "*#batch n n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         return g @ x
 
     @override
-    def left_tangent(
+    def _left_tangent(
         self, m: Float[Tensor, "*#batch n n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         return m @ x
 
     @override
-    def right_tangent(
+    def _right_tangent(
         self, x: Float[Tensor, "*#batch r n"], m: Float[Tensor, "*#batch n n"]
     ) -> Float[Tensor, "*batch r n"]:
         return x @ m

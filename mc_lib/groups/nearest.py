@@ -4,16 +4,71 @@ Rows (b, b_out) are the incoming and outgoing weights of the neurons of a layer,
 An element g makes of them (ρ_in(g) b, ρ_out(g)⁻ᵀ b_out), and the rows (a, a_out) are the goal.
 """
 
+import math
+
 import numpy as np
 import scipy  # its parts are loaded when they are used
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mc_lib.errors import OutOfDomain
+from mc_lib.checks import require_tensors
+from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.norms import power_of_two
 
 Rows = tuple[Float[Tensor, "n r"], Float[Tensor, "n s"]]
 """The incoming and the outgoing weights of the neurons of a layer."""
+
+
+def require_rows(n: int, u: Rows, w: Rows) -> None:
+    """Refuse what are not the weights of n neurons, two pairs of matrices of the same shapes.
+
+    Args:
+        n: the number of rows.
+        u: the rows (a, a_out).
+        w: the rows (b, b_out).
+
+    Raises:
+        ShapeMismatch: other trees or shapes.
+        McLibError: not finite tensors of one dtype.
+
+    >>> require_rows(1, (torch.eye(1), torch.eye(1)), (torch.eye(1), torch.eye(1)))
+    """
+    for rows in (u, w):
+        if not isinstance(rows, tuple | list) or len(rows) != 2:
+            raise ShapeMismatch(
+                "the weights of a layer are a pair of matrices, incoming and outgoing"
+            )
+    require_tensors([*u, *w], "the weights of a layer")
+    shapes = [[tuple(x.shape) for x in rows] for rows in (u, w)]
+    if shapes[0] != shapes[1] or any(len(s) != 2 or s[0] != n for s in shapes[0]):
+        raise ShapeMismatch(
+            f"expected two pairs of matrices of {n} rows and the same shapes, got {shapes}"
+        )
+
+
+def in_units(u: Rows, w: Rows) -> tuple[Rows, Rows]:
+    """Return the rows over a power of two where their squares would leave the range.
+
+    The nearest element is that of the rows themselves.
+
+    Args:
+        u: the rows (a, a_out).
+        w: the rows (b, b_out).
+
+    Returns:
+        Both, unchanged at ordinary scales.
+
+    >>> rows = (torch.full((1, 1), 3 * 2.0**-600, dtype=torch.float64),) * 2
+    >>> float(in_units(rows, rows)[0][0])
+    1.5
+    """
+    info = torch.finfo(u[0].dtype)
+    size = torch.cat([x.detach().reshape(-1).abs() for x in (*u, *w)]).amax()
+    if size == 0 or (info.tiny / info.eps) ** 0.25 < size < info.max**0.25:
+        return u, w
+    unit = power_of_two(size)
+    return (u[0] / unit, u[1] / unit), (w[0] / unit, w[1] / unit)
 
 
 def inner_products(u: Rows, w: Rows) -> Float[Tensor, "n n"]:
@@ -141,7 +196,7 @@ def best_factors(
     >>> round(float(c), 6), round(float(value) + 6**2 + 1**2, 6)
     (3.0, 0.0)
     """
-    if degree != int(degree) or degree < 1:
+    if not math.isfinite(degree) or degree != int(degree) or degree < 1:
         raise OutOfDomain(f"the best factor needs an integer degree k ≥ 1, got {degree}")
     k = int(degree)
     numbers = torch.stack(torch.broadcast_tensors(alpha, beta, gamma, delta))

@@ -20,7 +20,8 @@ from mc_lib.groups.rotation import (
     rotation_frame,
     straighten,
 )
-from mc_lib.groups.sampling import flip_first_column, haar
+from mc_lib.groups.sampling import flip_first_column, haar, require_source
+from mc_lib.norms import holds
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Orthogonal(MatrixGroup):
         >>> Orthogonal(1).sample(torch.Generator(), component=-1)
         tensor([[-1.]])
         """
+        require_source(generator, batch, dtype)
         shape = (*batch, self.n, self.n)
         q = haar(torch.randn(*shape, generator=generator, dtype=dtype, device=generator.device))
         return flip_first_column(q, component, [q])
@@ -78,7 +80,7 @@ class Orthogonal(MatrixGroup):
         return torch.linalg.slogdet(g).sign.to(torch.int64)
 
     @override
-    def right_inverse(
+    def _right_inverse(
         self, x: Float[Tensor, "*#batch r n"], g: Float[Tensor, "*#batch n n"]
     ) -> Float[Tensor, "*batch r n"]:
         """Return x g⁻¹ = x gᵀ."""
@@ -88,7 +90,15 @@ class Orthogonal(MatrixGroup):
     def exp(self, m: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
         """Return the rotation exp(M), for skew-symmetric M; a refusal names the worst entry."""
         self._require_skew(m)
-        return matrix_exponential((m - m.mT) / 2)
+        q = matrix_exponential((m - m.mT) / 2)
+        lost = ~(orthogonality_defect(q.detach()) <= tolerance(q.dtype).equal)
+        if holds(lost.any()):
+            where, at = first_fault(lost)
+            raise OutOfDomain(
+                f"exp(M){at} is not orthogonal to {tolerance(q.dtype).equal:.3g}: ‖M‖ has the "
+                f"size {float(m[where].detach().abs().max()):.3g}, and rounding grows with it"
+            )
+        return q
 
     @override
     def log(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
@@ -115,21 +125,21 @@ class Orthogonal(MatrixGroup):
         return RotationPath(rotation_frame(straighten(g)))
 
     @override
-    def left_tangent(
+    def _left_tangent(
         self, m: Float[Tensor, "*#batch n n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         self._require_skew(m)
         return m @ x
 
     @override
-    def right_tangent(
+    def _right_tangent(
         self, x: Float[Tensor, "*#batch r n"], m: Float[Tensor, "*#batch n n"]
     ) -> Float[Tensor, "*batch r n"]:
         self._require_skew(m)
         return x @ m
 
     @override
-    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Float[Tensor, "n n"]:
+    def _nearest(self, u: Rows, w: Rows, degree: float | int) -> Float[Tensor, "n n"]:
         """Return the g that maximises tr(gᵀC), C the `inner_products` of the rows: Procrustes."""
         return best_rotation(inner_products(u, w))
 
@@ -142,9 +152,9 @@ class Orthogonal(MatrixGroup):
 
     def _require_skew(self, m: Any) -> None:
         self._require_array(m, 2, "a Lie algebra element")
-        gap = (m + m.mT).abs()
-        bent = gap.amax((-2, -1)) > tolerance(m.dtype).equal * m.abs().amax((-2, -1))
-        if bent.any():
+        gap = (m + m.mT).detach().abs()
+        bent = gap.amax((-2, -1)) > tolerance(m.dtype).equal * m.detach().abs().amax((-2, -1))
+        if holds(bent.any()):
             where, at = first_fault(bent)
             i, j = divmod(int(gap[where].argmax()), self.n)
             raise OutOfDomain(

@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib.checks import require_tensors
+from mc_lib.checks import all_finite, require_tensors
+from mc_lib.errors import NotFinite
 
 
 class GroupPath(ABC):
@@ -26,16 +27,26 @@ class GroupPath(ABC):
 
         Raises:
             McLibError: t is not a tensor of finite floating-point numbers.
+            NotFinite: far outside [0, 1], P(t) leaves the range of the dtype.
         """
-        return self._derivative(t, 0)
+        return self._at(t, 0)
 
     def velocity(self, t: Float[Tensor, "*times"]) -> Tensor:
         """Return P'(t) = dP/dt, shapes as for P(t)."""
-        return self._derivative(t, 1)
+        return self._at(t, 1)
 
     def acceleration(self, t: Float[Tensor, "*times"]) -> Tensor:
         """Return P''(t) = d²P/dt², shapes as for P(t)."""
-        return self._derivative(t, 2)
+        return self._at(t, 2)
+
+    def _at(self, t: Tensor, order: int) -> Tensor:
+        found = self._derivative(t, order)
+        if not all_finite(found):
+            raise NotFinite(
+                f"P(t) or its derivative leaves the range of {found.dtype} for t between "
+                f"{float(t.min()):.6g} and {float(t.max()):.6g}"
+            )
+        return found
 
     @abstractmethod
     def _derivative(self, t: Tensor, order: int) -> Tensor:

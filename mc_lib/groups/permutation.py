@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from mc_lib.groups.discrete import DiscreteGroup, index_entries, index_rows, lexicographic_rank
 from mc_lib.groups.nearest import Rows, best_assignment, inner_products
+from mc_lib.groups.sampling import require_form, require_source
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Permutation(DiscreteGroup):
         device: torch.device | str | None = None,
     ) -> Int[Tensor, "*batch n"]:
         """Return (0, 1, ..., n − 1), repeated over `batch`."""
+        require_form(batch, dtype, device)
         return torch.arange(self.n, device=device).expand(*batch, self.n)
 
     @override
@@ -52,6 +54,7 @@ class Permutation(DiscreteGroup):
         """
         self.require(g)
         self.require(h)
+        self._require_factors(g, h)
         return index_entries(h, g)
 
     @override
@@ -73,6 +76,7 @@ class Permutation(DiscreteGroup):
         dtype: torch.dtype | None = None,
     ) -> Int[Tensor, "*batch n"]:
         """Return uniform random permutations: the order of n random numbers."""
+        require_source(generator, batch, dtype)
         shape = (*batch, self.n)
         keys = torch.rand(shape, generator=generator, dtype=torch.float64, device=generator.device)
         return keys.argsort(dim=-1)
@@ -116,24 +120,26 @@ class Permutation(DiscreteGroup):
         tensor([[0., 1.],
                 [1., 0.]])
         """
+        self.require(g)
+        require_form((), dtype)
         return torch.eye(self.n, dtype=dtype, device=g.device)[g]
 
     @override
-    def left(
+    def _left(
         self, g: Int[Tensor, "*#batch n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         """Return Px: row i is row g(i) of x."""
         return index_rows(x, g)
 
     @override
-    def right_inverse(
+    def _right_inverse(
         self, x: Float[Tensor, "*#batch r n"], g: Int[Tensor, "*#batch n"]
     ) -> Float[Tensor, "*batch r n"]:
         """Return xP⁻¹ = xPᵀ: column i is column g(i) of x."""
         return index_rows(x.mT, g).mT
 
     @override
-    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Int[Tensor, " n"]:
+    def _nearest(self, u: Rows, w: Rows, degree: float | int) -> Int[Tensor, " n"]:
         """Return the p that maximises Σ_i C_{i, p(i)}, C the `inner_products` of the rows."""
         return best_assignment(inner_products(u, w))
 

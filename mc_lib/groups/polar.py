@@ -10,7 +10,9 @@ from typing_extensions import override
 
 from mc_lib.checks import first_fault
 from mc_lib.errors import NotConnected
+from mc_lib.groups.derivatives import differentiable_polar
 from mc_lib.groups.path import GroupPath, spread_times
+from mc_lib.groups.ranges import invertible_numbers
 from mc_lib.groups.rotation import RotationFrame, rotation_frame
 
 
@@ -46,7 +48,8 @@ def polar_factors(
     """Return (Q, S) with g = QS, Q orthogonal, S symmetric positive semidefinite.
 
     From the singular value decomposition g = U diag(σ) Wᵀ: Q = UWᵀ, S = W diag(σ) Wᵀ. In
-    float64 QS = g to 1e-13 ‖g‖ and QᵀQ = I to 1e-13 √n, whatever the condition number.
+    float64 QS = g to 1e-13 ‖g‖ and QᵀQ = I to 1e-13 √n, whatever the condition number. Where
+    g is invertible both have derivatives of all orders, equal singular values included.
 
     Args:
         g: shape (..., n, n).
@@ -57,15 +60,20 @@ def polar_factors(
     >>> polar_factors(torch.tensor([[-3.0]]))
     (tensor([[-1.]]), tensor([[3.]]))
     """
+    return differentiable_polar(g, _polar_factors)
+
+
+def _polar_factors(g: Tensor) -> tuple[Tensor, Tensor]:
     u, s, wt = torch.linalg.svd(g)
     stretch = wt.mT * s.unsqueeze(-2) @ wt
-    return u @ wt, (stretch + stretch.mT) / 2
+    return u @ wt, stretch / 2 + stretch.mT / 2
 
 
 def is_invertible(s: Float[Tensor, "*batch n"]) -> Bool[Tensor, "*batch"]:
     """Return whether singular values are those of an invertible matrix.
 
-    σ_min > n ε σ_max, ε the unit round-off of the dtype.
+    σ_min > n ε σ_max, ε the unit round-off of the dtype, and both so far from 0 and ∞ that the
+    inverse is in the range of the dtype.
 
     Args:
         s: in descending order, shape (..., n).
@@ -76,7 +84,9 @@ def is_invertible(s: Float[Tensor, "*batch n"]) -> Bool[Tensor, "*batch"]:
     >>> is_invertible(torch.tensor([[1.0, 1e-3], [1.0, 1e-18]]))
     tensor([ True, False])
     """
-    return s[..., -1] > s.shape[-1] * torch.finfo(s.dtype).eps * s[..., 0]
+    least, most = s[..., -1], s[..., 0]
+    apart = least > s.shape[-1] * torch.finfo(s.dtype).eps * most
+    return apart & invertible_numbers(least) & invertible_numbers(most)
 
 
 def polar_path(

@@ -14,7 +14,10 @@ from mc_lib.errors import OutOfDomain
 from mc_lib.groups.base import Group
 from mc_lib.groups.nearest import Rows, best_factors
 from mc_lib.groups.path import GroupPath, spread_times
-from mc_lib.groups.sampling import require_condition, spread
+from mc_lib.groups.ranges import bounds, invertible_numbers
+from mc_lib.groups.sampling import require_condition, require_form, require_source, spread
+from mc_lib.kinds import require_number
+from mc_lib.norms import holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,7 @@ class PositiveScaling(Group):
         device: torch.device | str | None = None,
     ) -> Float[Tensor, "*batch n"]:
         """Return the vector of ones, repeated over `batch`."""
+        require_form(batch, dtype, device)
         return torch.ones(*batch, self.n, dtype=dtype, device=device)
 
     @override
@@ -62,6 +66,7 @@ class PositiveScaling(Group):
         """Return the entrywise product gh."""
         self._require_array(g, 1)
         self._require_array(h, 1)
+        self._require_factors(g, h)
         return self._closed(g * h)
 
     @override
@@ -88,6 +93,7 @@ class PositiveScaling(Group):
         tensor([9.])
         """
         self.require(g)
+        require_number(k, "the exponent k")
         return self._closed(g**k)
 
     @override
@@ -108,6 +114,7 @@ class PositiveScaling(Group):
         >>> round(float(g.max()), 6), round(float(g.min()), 6)
         (10.0, 0.1)
         """
+        require_source(generator, batch, dtype)
         dtype = dtype or torch.get_default_dtype()
         require_condition(condition, self.n, dtype)
         u = torch.rand(*batch, self.n, generator=generator, dtype=dtype, device=generator.device)
@@ -121,8 +128,7 @@ class PositiveScaling(Group):
         tensor([ True, False])
         """
         self._require_array(g, 1)
-        tiny = torch.finfo(g.dtype).tiny
-        return ((g >= tiny) & (g <= 1 / tiny)).all(-1)
+        return invertible_numbers(g).all(-1)
 
     @override
     def component(self, g: Float[Tensor, "*batch n"]) -> Int[Tensor, "*batch"]:
@@ -133,17 +139,18 @@ class PositiveScaling(Group):
     @override
     def matrix(self, g: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n n"]:
         """Return diag(g)."""
+        self.require(g)
         return torch.diag_embed(g)
 
     @override
-    def left(
+    def _left(
         self, g: Float[Tensor, "*#batch n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         """Return diag(g) x: row i of x is multiplied by g_i."""
         return g.unsqueeze(-1) * x
 
     @override
-    def right_inverse(
+    def _right_inverse(
         self, x: Float[Tensor, "*#batch r n"], g: Float[Tensor, "*#batch n"]
     ) -> Float[Tensor, "*batch r n"]:
         """Return x diag(g)⁻¹: column i of x is divided by g_i."""
@@ -171,21 +178,21 @@ class PositiveScaling(Group):
         return ScalingPath(self.log(g))
 
     @override
-    def left_tangent(
+    def _left_tangent(
         self, m: Float[Tensor, "*#batch n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         """Return diag(m) x."""
         return m.unsqueeze(-1) * x
 
     @override
-    def right_tangent(
+    def _right_tangent(
         self, x: Float[Tensor, "*#batch r n"], m: Float[Tensor, "*#batch n"]
     ) -> Float[Tensor, "*batch r n"]:
         """Return x diag(m)."""
         return x * m.unsqueeze(-2)
 
     @override
-    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Float[Tensor, " n"]:
+    def _nearest(self, u: Rows, w: Rows, degree: float | int) -> Float[Tensor, " n"]:
         """Return the best factor of each neuron, in closed form (`best_factors`)."""
         (a, a_out), (b, b_out) = u, w
         alpha, beta = (a * b).sum(1), (b * b).sum(1)
@@ -194,19 +201,17 @@ class PositiveScaling(Group):
 
     def _closed(self, g: Tensor) -> Tensor:
         """Refuse a result that left the range of the dtype."""
-        tiny = torch.finfo(g.dtype).tiny
-        outside = ~((g >= tiny) & (g <= 1 / tiny)).all(-1)
-        if outside.any():
-            where, at = first_fault(outside)
+        outside = ~invertible_numbers(g).all(-1)
+        if holds(outside.any()):
+            (where, at), (least, most) = first_fault(outside), bounds(g.dtype)
+            low, high = torch.aminmax(g[where].detach())
             raise OutOfDomain(
-                f"the factors{at} range from {float(g[where].min()):.3g} to "
-                f"{float(g[where].max()):.3g}: {g.dtype} holds {tiny:.3g} to {1 / tiny:.3g}"
+                f"the factors{at} range from {float(low):.3g} to {float(high):.3g}: {g.dtype} "
+                f"holds {least:.3g} to {most:.3g}"
             )
         return g
 
     @override
     def _why_not(self, g: Tensor) -> str:
-        i = int(
-            ((g < torch.finfo(g.dtype).tiny) | (g > 1 / torch.finfo(g.dtype).tiny)).int().argmax()
-        )
+        i = int((~invertible_numbers(g)).int().argmax())
         return f"factor {i} is {float(g[i]):.6g}, not positive (with a finite inverse)"

@@ -48,6 +48,8 @@ class ProductGroup:
         """
         if isinstance(g, Tensor):
             got = f"one tensor of shape {tuple(g.shape)}"
+        elif not isinstance(g, Sequence) or isinstance(g, str | bytes):
+            got = f"a {type(g).__name__}"
         elif len(g) != len(self.factors):
             got = f"{len(g)} entries"
         else:

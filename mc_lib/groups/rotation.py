@@ -9,9 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from mc_lib.checks import first_fault, tolerance
-from mc_lib.errors import NotConnected, NotInGroup
+from mc_lib.checks import first_fault, require_tensors, tolerance
+from mc_lib.errors import NotConnected, NotInGroup, ShapeMismatch
+from mc_lib.groups.derivatives import differentiable_logarithm, without_derivative
+from mc_lib.groups.logarithm import principal_logarithm
 from mc_lib.groups.path import GroupPath, spread_times
+from mc_lib.norms import holds
+
+NO_DERIVATIVE = "a path has no derivative by the matrices that it joins: detach() them"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +81,14 @@ def orthogonality_defect(q: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batc
         q: shape (..., n, n).
 
     Returns:
-        Shape (...).
+        Shape (...); infinite where it overflows.
 
     >>> orthogonality_defect(torch.tensor([[2.0]]))
     tensor(3.)
     """
     gap = q.mT @ q - torch.eye(q.shape[-1], dtype=q.dtype, device=q.device)
-    return torch.linalg.matrix_norm(gap) / q.shape[-1] ** 0.5
+    defect = torch.linalg.matrix_norm(gap) / q.shape[-1] ** 0.5
+    return defect.nan_to_num(nan=torch.inf, posinf=torch.inf)
 
 
 def require_rotation(q: Float[Tensor, "*batch n n"]) -> None:
@@ -92,6 +98,7 @@ def require_rotation(q: Float[Tensor, "*batch n n"]) -> None:
         q: shape (..., n, n).
 
     Raises:
+        ShapeMismatch: q is not square.
         NotInGroup: QᵀQ ≠ I.
         NotConnected: Q is a reflection, det Q = −1.
 
@@ -100,16 +107,19 @@ def require_rotation(q: Float[Tensor, "*batch n n"]) -> None:
     ...
     mc_lib.errors.NotConnected: det Q = -1: ...
     """
+    require_tensors([q], "a rotation")
+    if q.ndim < 2 or q.shape[-1] != q.shape[-2]:
+        raise ShapeMismatch(f"a rotation is a square matrix, got shape {tuple(q.shape)}")
     defect = orthogonality_defect(q)
     bent = ~(defect <= tolerance(q.dtype).equal)
-    if bent.any():
+    if holds(bent.any()):
         where, at = first_fault(bent)
         raise NotInGroup(
             f"not orthogonal{at}: ‖QᵀQ − I‖/‖I‖ = {float(defect[where]):.3g}, at most "
             f"{tolerance(q.dtype).equal:.3g} counts as zero in {q.dtype}"
         )
-    flips = torch.linalg.slogdet(q).sign < 0
-    if flips.any():
+    flips = torch.linalg.slogdet(q.detach()).sign < 0
+    if holds(flips.any()):
         raise NotConnected(
             f"det Q = -1{first_fault(flips)[1]}: a reflection is joined to the identity by no "
             "path in O(n) and has no skew logarithm; those of det Q = +1 are and have"
@@ -123,6 +133,9 @@ def log_rotation(q: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
     logarithm, and eigenvalues −1, where there is none, are turned in pairs by π. In
     float64 exp(M) = Q to 1e-12 √n in the Frobenius norm for every Q orthogonal to
     round-off (1e-4 √n in float32), repeated angles and angles near π included.
+
+    Its derivatives are those of the principal logarithm of the nearest rotation; where an
+    angle is within 1e-6 of π they are refused with `OutOfDomain` when they are asked for.
 
     Args:
         q: shape (..., n, n).
@@ -139,7 +152,9 @@ def log_rotation(q: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
             [3.1416, 0.0000]])
     """
     require_rotation(q)
-    return rotation_frame(straighten(q)).log()
+    nearest = straighten(q)
+    m = differentiable_logarithm(nearest, lambda x: rotation_frame(x).log(), principal_logarithm)
+    return (m - m.mT) / 2
 
 
 def straighten(q: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
@@ -162,7 +177,8 @@ def rotation_frame(q: Float[Tensor, "*batch n n"]) -> RotationFrame:
 
     The planes are the two-dimensional eigenspaces of (Q + Qᵀ)/2, whose eigenvalues are
     cos θ. Where those of several angles mix (equal angles, or cosines equal to round-off)
-    V R(θ) Vᵀ misses Q, and the planes come from the real Schur form instead.
+    V R(θ) Vᵀ misses Q, and the planes come from the real Schur form instead. Neither planes
+    nor angles have derivatives by Q: these are refused with `OutOfDomain`.
 
     Args:
         q: in SO(n) to round-off (not checked here), shape (..., n, n).
@@ -173,6 +189,10 @@ def rotation_frame(q: Float[Tensor, "*batch n n"]) -> RotationFrame:
     >>> rotation_frame(torch.eye(3)).angles.abs()
     tensor([0.])
     """
+    return RotationFrame(*without_derivative(_planes, NO_DERIVATIVE, q))
+
+
+def _planes(q: Tensor) -> tuple[Tensor, Tensor]:
     basis = torch.linalg.eigh((q + q.mT) / 2).eigenvectors
     angles, miss = _angles(basis, q)
     n = q.shape[-1]
@@ -181,7 +201,7 @@ def rotation_frame(q: Float[Tensor, "*batch n n"]) -> RotationFrame:
         planes = [_schur_planes(a) for a in q[mixed].double().cpu().numpy()]
         basis[mixed] = torch.from_numpy(np.stack(planes)).to(basis)
         angles, _ = _angles(basis, q)
-    return RotationFrame(basis, angles)
+    return basis, angles
 
 
 def _angles(basis: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:

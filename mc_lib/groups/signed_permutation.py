@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from mc_lib.groups.discrete import DiscreteGroup, index_entries, index_rows, lexicographic_rank
 from mc_lib.groups.nearest import Rows, best_assignment, inner_products
+from mc_lib.groups.sampling import require_form, require_source
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class SignedPermutation(DiscreteGroup):
         device: torch.device | str | None = None,
     ) -> Int[Tensor, "*batch n"]:
         """Return (1, 2, ..., n), repeated over `batch`."""
+        require_form(batch, dtype, device)
         return torch.arange(1, self.n + 1, device=device).expand(*batch, self.n)
 
     @override
@@ -53,6 +55,7 @@ class SignedPermutation(DiscreteGroup):
         """
         self.require(g)
         self.require(h)
+        self._require_factors(g, h)
         return g.sign() * index_entries(h, g.abs() - 1)
 
     @override
@@ -74,6 +77,7 @@ class SignedPermutation(DiscreteGroup):
         *,
         dtype: torch.dtype | None = None,
     ) -> Int[Tensor, "*batch n"]:
+        require_source(generator, batch, dtype)
         keys, signs = (
             torch.rand(
                 *batch, self.n, generator=generator, dtype=torch.float64, device=generator.device
@@ -103,25 +107,27 @@ class SignedPermutation(DiscreteGroup):
         tensor([[ 0., -1.],
                 [ 1.,  0.]])
         """
+        self.require(g)
+        require_form((), dtype)
         rows = torch.eye(self.n, dtype=dtype, device=g.device)[g.abs() - 1]
         return torch.where(g.unsqueeze(-1) < 0, 0 - rows, rows)
 
     @override
-    def left(
+    def _left(
         self, g: Int[Tensor, "*#batch n"], x: Float[Tensor, "*#batch n r"]
     ) -> Float[Tensor, "*batch n r"]:
         """Return Sx: row i is sign(g_i) times row |g_i| of x."""
         return index_rows(x, g.abs() - 1) * g.sign().unsqueeze(-1)
 
     @override
-    def right_inverse(
+    def _right_inverse(
         self, x: Float[Tensor, "*#batch r n"], g: Int[Tensor, "*#batch n"]
     ) -> Float[Tensor, "*batch r n"]:
         """Return xS⁻¹ = xSᵀ: column i is sign(g_i) times column |g_i| of x."""
-        return self.left(g, x.mT).mT
+        return self._left(g, x.mT).mT
 
     @override
-    def nearest(self, u: Rows, w: Rows, degree: float | int = 1) -> Int[Tensor, " n"]:
+    def _nearest(self, u: Rows, w: Rows, degree: float | int) -> Int[Tensor, " n"]:
         """Return the s that maximises Σ_i sign(s_i) C_{i, |s_i|}, C as for `Permutation`.
 
         A pair of neurons gains |C_ij| with the better sign, whichever the other pairs are, so

@@ -16,6 +16,9 @@ from torch import Tensor
 from mc_lib.checks import broadcast_shapes
 from mc_lib.errors import OutOfDomain, RankDeficient
 from mc_lib.groups.general_linear import GeneralLinear
+from mc_lib.groups.polar import is_invertible
+from mc_lib.groups.sampling import require_source
+from mc_lib.kinds import require_kind
 from mc_lib.minima import verbs
 from mc_lib.minima.fibre import in_random_position, random_in_fibre
 from mc_lib.minima.zero_loss import attainable_map, require_drawn, require_minimum
@@ -61,6 +64,7 @@ def signed_layers(net: DeepLinear) -> tuple[int, ...]:
     >>> signed_layers(DeepLinear(torch.eye(2), torch.eye(2), widths=(2, 3, 2)))
     (1, 3)
     """
+    require_kind(net, DeepLinear, "the network")
     return tuple(i for i, h in enumerate(net.widths, start=1) if h == net.X.shape[0])
 
 
@@ -90,14 +94,33 @@ def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
     target_map(net)
     require_minimum(net, w)
     products = partial_products(w)
-    signs = [torch.linalg.slogdet(products[i - 1]).sign for i in signed_layers(net)]
-    for i, sign in zip(signed_layers(net), signs, strict=True):
-        if (sign == 0).any():
-            raise RankDeficient(f"W_{i} ⋯ W_1 is singular within rounding: det has no sign")
+    signs = [sign_of_determinant(products[i - 1], f"W_{i} ⋯ W_1 is") for i in signed_layers(net)]
     batch = broadcast_shapes(*(x.shape[:-2] for x in w))
     if not signs:
         return torch.ones(*batch, 0, dtype=torch.int64, device=net.X.device)
     return torch.stack([s.expand(batch) for s in signs], dim=-1).to(torch.int64)
+
+
+def sign_of_determinant(p: Float[Tensor, "*batch n n"], what: str) -> Float[Tensor, "*batch"]:
+    """Return the sign of det P, which a matrix singular to working precision does not have.
+
+    Args:
+        p: shape (..., n, n).
+        what: how the message begins.
+
+    Returns:
+        +1 or −1, shape (...).
+
+    Raises:
+        RankDeficient: some P is not invertible by the measure of `is_invertible`.
+
+    >>> sign_of_determinant(torch.diag(torch.tensor([1e-30, -1e-30])), "P is")
+    tensor(-1.)
+    """
+    p = p.detach()
+    if not is_invertible(torch.linalg.svdvals(p)).all():
+        raise RankDeficient(f"{what} singular within rounding: det has no sign")
+    return torch.linalg.slogdet(p).sign
 
 
 @verbs.sample.register(DeepLinear)
@@ -134,6 +157,7 @@ def sample(
     >>> component(net, w)
     tensor([ 1, -1])
     """
+    require_source(generator, batch, net.X.dtype)
     target = target_map(net)
     n, layers = net.X.shape[0], signed_layers(net)
     if signs is not None and (len(signs) != len(layers) or not set(signs) <= {1, -1}):

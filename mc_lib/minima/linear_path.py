@@ -8,8 +8,8 @@ from torch import Tensor
 
 from mc_lib.errors import NotConnected, RankDeficient
 from mc_lib.minima import verbs
-from mc_lib.minima.curve import MinimumCurve
-from mc_lib.minima.fibre import nearest_in_fibre
+from mc_lib.minima.curve import MinimumCurve, require_joined
+from mc_lib.minima.fibre import free_part, nearest_in_fibre
 from mc_lib.minima.frame_path import FramePath, frame_path
 from mc_lib.minima.linear import component, signed_layers
 from mc_lib.minima.zero_loss import require_ends
@@ -26,9 +26,10 @@ class LinearCurve(MinimumCurve):
 
         W_i(t) = Z_i + (P_i(t) − Z_i P_{i-1}(t)) P_{i-1}(t)⁺,  Z_i = (1 − t) W_i⁰ + t W_i¹
 
-    is the weight nearest to the segment that maps P_{i-1}(t) to P_i(t), so that
-    W_l(t) ⋯ W_1(t) = P_l(t). It is W_i⁰ at t = 0 and W_i¹ at t = 1, since P_i = W_iP_{i-1}
-    there. No condition number of a P_i exceeds those of the ends (see `FramePath`).
+    (`free_part` where a P_i changes its size) is the weight nearest to Z_i that maps P_{i-1}(t)
+    to P_i(t), so that W_l(t) ⋯ W_1(t) = P_l(t). It is W_i⁰ at t = 0 and W_i¹ at t = 1, since
+    P_i = W_iP_{i-1} there. No condition number of a
+    P_i exceeds those of the ends (see `FramePath`).
     """
 
     net: DeepLinear
@@ -46,14 +47,15 @@ class LinearCurve(MinimumCurve):
         return tuple(paths)
 
     def _formula(self, t: Float[Tensor, "T"]) -> Weights:
-        last = lerp(partial_products(self.w0)[-1], partial_products(self.w1)[-1], t)
-        z = lerp(self.w0, self.w1, t)
+        start, end = partial_products(self.w0), partial_products(self.w1)
+        rest = zip(self.w0[1:], self.w1[1:], start, end, strict=False)
+        z = [free_part(*ends, t) for ends in rest]
         weights = [self.products[0](t)]
         before = weights[0]
-        for zi, path in zip(z[1:], self.products[1:], strict=False):
+        for zi, path in zip(z, self.products[1:], strict=False):
             weights.append(nearest_in_fibre(zi, before, path(t)))
             before = weights[-1] @ before  # as the network multiplies, rounding included
-        return (*weights, nearest_in_fibre(z[-1], before, last))
+        return (*weights, nearest_in_fibre(z[-1], before, lerp(start[-1], end[-1], t)))
 
 
 @verbs.connect.register(DeepLinear)
@@ -99,4 +101,4 @@ def connect(net: DeepLinear, w0: Weights, w1: Weights) -> LinearCurve:
         )
     curve = LinearCurve(net, w0, w1)
     _ = curve.products  # refuses a product that is singular to working precision
-    return curve
+    return require_joined(curve)

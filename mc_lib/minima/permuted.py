@@ -5,6 +5,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mc_lib.errors import NotConnected
+from mc_lib.kinds import require_kind
 from mc_lib.minima.linear import component, signed_layers
 from mc_lib.minima.zero_loss import require_ends
 from mc_lib.networks import DeepLinear, Weights
@@ -37,6 +38,7 @@ def joining_permutations(net: DeepLinear, w0: Weights, w1: Weights) -> Permutati
     >>> joining_permutations(DeepLinear(one, one, (2,)), (one, one), (flip, flip))
     (tensor([1, 0]),)
     """
+    require_kind(net, DeepLinear, "the network")
     require_ends(net, w0, w1)
     differ = (component(net, w0) != component(net, w1)).tolist()
     layers = [i for i, d in zip(signed_layers(net), differ, strict=True) if d]

@@ -5,6 +5,7 @@ for ε ≠ 0 the minimum is the graph of W_3 = A M⁻¹ over D = {(W_1, W_2) : d
 has the components of D. For ε = 0 the network is `DeepLinear` with hidden widths (h, n).
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,10 +13,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mc_lib.checks import broadcast_shapes
-from mc_lib.errors import OutOfDomain, RankDeficient
+from mc_lib.errors import OutOfDomain
 from mc_lib.groups.general_linear import GeneralLinear
+from mc_lib.groups.sampling import require_source
 from mc_lib.minima import linear, verbs
-from mc_lib.minima.fibre import in_random_position, random_in_fibre
+from mc_lib.minima.fibre import in_random_position, natural_unit, random_in_fibre
 from mc_lib.minima.zero_loss import attainable_map, require_drawn, require_minimum
 from mc_lib.networks import DeepLinear, ResidualLinear, Weights
 
@@ -77,9 +79,7 @@ def component(net: ResidualLinear, w: Weights) -> Int[Tensor, "*batch b"]:
         return linear.component(without_skip(net), w)
     attainable_map(net)
     require_minimum(net, w)
-    det = torch.linalg.slogdet(net.block(w)).sign
-    if (det == 0).any():
-        raise RankDeficient("εI + W_2 W_1 is singular within rounding: det has no sign")
+    det = linear.sign_of_determinant(net.block(w), "εI + W_2 W_1 is")
     s = det if net.epsilon > 0 else det * (-1) ** net.X.shape[0]
     z = torch.zeros_like(s)
     if is_scalar(net):
@@ -101,7 +101,8 @@ def sample(
 
     For h ≥ n: W_1 and M are random of the given condition number, W_2 is random among
     the solutions of W_2 W_1 = M − εI. For h < n the same with the roles of W_1 and W_2
-    exchanged and εI_h + W_1 W_2 in place of M. W_3 = A M⁻¹.
+    exchanged and εI_h + W_1 W_2 in place of M. W_3 = A M⁻¹. M has the size of ε where that is
+    above 1000 or below 1/1000, since rounding would drown the smaller one.
 
     Args:
         net: the network.
@@ -125,6 +126,7 @@ def sample(
     if net.epsilon == 0:
         plain = without_skip(net)
         return linear.sample(plain, generator, batch, condition=condition, signs=signs)
+    require_source(generator, batch, net.X.dtype)
     target, names = attainable_map(net), labels(net)
     if signs is not None and tuple(signs) not in names:
         raise OutOfDomain(f"signs: one of the components {names}, got {signs}")
@@ -136,8 +138,7 @@ def sample(
         )
         for sign in (z or None, s)
     )
-    if net.epsilon < 0:
-        m = -m  # det(M/ε) has the sign of the sample's det
+    m = m * math.copysign(natural_unit(abs(net.epsilon)), net.epsilon)  # det(M/ε) as drawn
     a = in_random_position(a, tall, generator)
     eye = torch.eye(short, dtype=m.dtype, device=m.device)
     first_two = placed(net, a, random_in_fibre(a, m - net.epsilon * eye, generator))

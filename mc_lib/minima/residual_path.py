@@ -29,11 +29,13 @@ from torch import Tensor
 from mc_lib.curves import Concatenation, Curve, Line
 from mc_lib.curves.derivative import rate
 from mc_lib.errors import NotConnected
+from mc_lib.groups.derivatives import without_derivative
 from mc_lib.groups.general_linear import GeneralLinear
+from mc_lib.groups.rotation import NO_DERIVATIVE
 from mc_lib.minima import linear_path, verbs
-from mc_lib.minima.curve import MinimumCurve
-from mc_lib.minima.fibre import nearest_in_fibre
-from mc_lib.minima.frame_path import FramePath, frame_path
+from mc_lib.minima.curve import MinimumCurve, require_joined
+from mc_lib.minima.fibre import free_part, nearest_in_fibre
+from mc_lib.minima.frame_path import FramePath, frame_path, shown_determinant
 from mc_lib.minima.residual import component, placed, without_skip
 from mc_lib.minima.zero_loss import require_ends
 from mc_lib.networks import ResidualLinear, Weights
@@ -69,7 +71,8 @@ class BundleMove(Curve):
 
     def _position(self, t: Float[Tensor, "T"]) -> Pair:
         a, m = (path(t) for path in self.paths)
-        z = lerp(self.begin[1], self.end[1], t)
+        (a0, b0), (a1, b1) = self.begin, self.end
+        z = free_part(b0, b1, a0, a1, t)
         eye = torch.eye(m.shape[-1], dtype=m.dtype, device=m.device)
         return placed(self.net, a, nearest_in_fibre(z, a, m - self.net.epsilon * eye))
 
@@ -141,9 +144,9 @@ def connect(
     require_ends(net, w0, w1)
     (s0, z0), (s1, z1) = (component(net, w).tolist() for w in (w0, w1))
     if s0 != s1:
-        dets = [float(torch.linalg.det(net.block(w))) for w in (w0, w1)]
+        dets = [shown_determinant(net.block(w)) for w in (w0, w1)]
         raise NotConnected(
-            f"det(εI + W_2 W_1) is {dets[0]:.3g} at one end and {dets[1]:.3g} at the other: "
+            f"det(εI + W_2 W_1) is {dets[0]} at one end and {dets[1]} at the other: "
             "it cannot vanish on the minimum, where W_3 (εI + W_2 W_1) = A has full rank"
         )
     if z0 != z1:
@@ -152,7 +155,7 @@ def connect(
             "1 × 1 weights and (ε + W_2 W_1)/ε < 0 it cannot vanish, as W_2 W_1 ≠ 0"
         )
     ends = [placed(net, w[0], w[1]) for w in (w0, w1)]  # placed is its own inverse
-    return ResidualCurve(net, w0, w1, Concatenation(_moves(net, s0, *ends)))
+    return require_joined(ResidualCurve(net, w0, w1, Concatenation(_moves(net, s0, *ends))))
 
 
 def core(
@@ -177,16 +180,21 @@ def lift(net: ResidualLinear, a: Float[Tensor, "r s"], b: Float[Tensor, "s r"]) 
     >>> lift(net, torch.zeros(1, 1), 5 * torch.ones(1, 1))
     tensor([[0.1000]])
     """
-    u, s, vt = torch.linalg.svd(a, full_matrices=False)
-    least = torch.linalg.svdvals(core(net, a, b))[-1]
-    room = least / (2 * torch.linalg.matrix_norm(b, ord=2))  # infinite for B = 0
-    c = torch.minimum(room, s[0].clamp(min=1))
-    return a if s[-1] >= WELL * c else a + u * (c - s).clamp(min=0) @ vt
+
+    def parts(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        u, s, vt = torch.linalg.svd(a, full_matrices=False)
+        least = torch.linalg.svdvals(core(net, a, b))[-1]
+        room = least / (2 * torch.linalg.matrix_norm(b, ord=2))  # infinite for B = 0
+        c = torch.minimum(room, s[0].clamp(min=1))
+        return s[-1] >= WELL * c, a + u * (c - s).clamp(min=0) @ vt
+
+    well, lifted = without_derivative(parts, NO_DERIVATIVE, a, b)
+    return a if well else lifted
 
 
 def _moves(net: ResidualLinear, sign: int, start: Pair, end: Pair) -> list[Curve]:
     stops = [(lift(net, *start), start[1]), (lift(net, *end), end[1])]
-    signs = [float(torch.linalg.slogdet(a).sign) for a, _ in stops if len(a) == a.shape[1]]
+    signs = [float(torch.linalg.slogdet(a.detach()).sign) for a, _ in stops if len(a) == a.shape[1]]
     if len(set(signs)) > 1:
         stops[1:1] = [_crossing(net, sign, tau, start[0]) for tau in signs]
     moves: list[Curve] = [BundleMove(net, p, q) for p, q in pairwise(stops)]

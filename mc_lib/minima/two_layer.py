@@ -10,23 +10,29 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mc_lib.checks import broadcast_shapes, first_fault, tolerance
-from mc_lib.errors import OutOfDomain, RankDeficient
+from mc_lib.errors import NotFinite, OutOfDomain, RankDeficient
+from mc_lib.groups.sampling import require_source
+from mc_lib.kinds import require_number
 from mc_lib.minima import verbs
 from mc_lib.minima.fibre import random_in_fibre
 from mc_lib.minima.zero_loss import require_drawn, require_minimum
 from mc_lib.networks import TwoLayer, Weights
 
 REDRAWS = 20
+SIZES = (0.25, 1.0, 4.0, 16.0)
+"""Of the largest entry of vX, where features that span are looked for."""
 
 
 @verbs.count_components.register(TwoLayer)
 def count_components(net: TwoLayer) -> int:
     """Return the number of components of the full-rank part M of the minimum: 1 for h > k.
 
-    What is counted is M = {(V, U) ∈ L⁻¹(0) : rank σ(VX) = k}, where it is not empty; the
-    minimum may have other points, with σ(VX) of smaller rank, about which nothing is said.
-    M is path-connected for every continuous σ and h ≥ k + 1 (ours; the proof is in
-    `exchange`).
+    What is counted is M = {(V, U) ∈ L⁻¹(0) : rank σ(VX) = k}; the minimum may have other
+    points, with σ(VX) of smaller rank, about which nothing is said. M is path-connected for
+    every continuous σ and h ≥ k + 1 (ours; the proof is in `basis_exchange`). It is empty
+    exactly where the features σ(vX), v ∈ R¹ˣⁿ, do not span Rᵏ, since the rows of V are free
+    and U H = Y has a solution for every H of rank k. `features_span` looks for k independent
+    ones; M counts as empty where it finds none.
 
     Args:
         net: a network with h ≥ k + 1 hidden neurons for k columns of data.
@@ -35,19 +41,68 @@ def count_components(net: TwoLayer) -> int:
         1.
 
     Raises:
-        RankDeficient: h ≤ k.
+        RankDeficient: h ≤ k, or M is empty as far as `features_span` can tell.
 
     >>> X = torch.eye(2)
     >>> count_components(TwoLayer(X, X, hidden=3, activation=torch.tanh))
     1
     """
-    h, k = net.hidden, net.X.shape[1]
-    if h <= k:
+    _require_spare_neuron(net)
+    if not features_span(net):
         raise RankDeficient(
-            f"the number of components is known for h ≥ k + 1 = {k + 1} hidden neurons, "
-            f"k the columns of data; got h = {h}"
+            f"no V was found for which σ(VX) has the full column rank {net.columns}: the part of "
+            "the minimum that is counted is empty, as far as random features can tell. Are two "
+            "columns of X equal, or is σ a polynomial of low degree?"
         )
     return 1
+
+
+def features_span(net: TwoLayer) -> bool:
+    """Return whether random features σ(vX) span Rᵏ, so that some σ(VX) has full column rank.
+
+    v is normal, of sizes that make the largest entry of vX about 1/4, 1, 4 and 16, and of the
+    size that `sample` draws; sizes at which σ overflows are left out. The same v are drawn in
+    every call, 2k + 16 of them and, where these do not span, four times as many. True is a
+    proof up to rounding; False is none, if σ is peculiar enough to hide from these v.
+
+    Args:
+        net: the network.
+
+    Returns:
+        True or False.
+
+    >>> one = torch.ones(1, 2)
+    >>> features_span(TwoLayer(one, one, 3, torch.tanh))  # two equal columns
+    False
+    """
+    generator = torch.Generator(device=net.X.device)
+    return any(_span(net, rows, generator) for rows in (2 * net.columns + 16, 8 * net.columns + 64))
+
+
+def _span(net: TwoLayer, rows: int, generator: torch.Generator) -> bool:
+    n, k = net.X.shape
+    entries = torch.randn(rows, n, generator=generator, dtype=net.X.dtype, device=net.X.device)
+    entries = entries / n**0.5
+    sizes = (entries @ net.X).abs().amax(-1, keepdim=True)
+    unit = torch.where(sizes > 0, sizes, 1)
+    found = []
+    for v in (*(entries / unit * size for size in SIZES), entries):
+        try:
+            found.append(net.features(v))
+        except NotFinite:
+            continue
+    h = torch.cat([net.X.new_zeros(1, k), *found])
+    peaks = h.abs().amax(-1, keepdim=True)
+    h = h / torch.where(peaks > 0, peaks, 1)  # no change of rank
+    return len(h) >= k and not bool(_is_flat(torch.linalg.svdvals(h)))
+
+
+def _require_spare_neuron(net: TwoLayer) -> None:
+    if net.hidden <= net.columns:
+        raise RankDeficient(
+            f"the number of components is known for h ≥ k + 1 = {net.columns + 1} hidden neurons, "
+            f"k the columns of data; got h = {net.hidden}"
+        )
 
 
 @verbs.component.register(TwoLayer)
@@ -67,10 +122,10 @@ def component(net: TwoLayer, w: Weights) -> Int[Tensor, "*batch 0"]:
 
     >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, hidden=2, activation=torch.relu)
-    >>> component(net, (torch.ones(2, 1).double(), torch.ones(1, 2).double() / 2)).shape
+    >>> component(net, (torch.ones(2, 1), torch.ones(1, 2) / 2)).shape
     torch.Size([0])
     """
-    count_components(net)
+    _require_spare_neuron(net)
     require_minimum(net, w)
     require_full_rank(net, w[0])
     batch = broadcast_shapes(*(x.shape[:-2] for x in w))
@@ -106,9 +161,11 @@ def sample(
 
     >>> X = torch.eye(2)
     >>> net = TwoLayer(X, X, hidden=3, activation=torch.tanh)
-    >>> bool(net.loss(sample(net, torch.Generator())) < 1e-25)
+    >>> bool(net.loss(sample(net, torch.Generator())) < 1e-10)
     True
     """
+    require_source(generator, batch, net.X.dtype)
+    require_number(scale, "scale")
     if not 0 < scale < float("inf"):
         raise OutOfDomain(f"scale is a positive number, got {scale}")
     h, n = net.shapes[0]
@@ -152,7 +209,7 @@ def require_full_rank(net: TwoLayer, v: Float[Tensor, "*batch h n"], at: str = "
             f"σ(VX) is {h} × {k}: full column rank needs h ≥ k = {k} hidden neurons, and a "
             f"path between any two minima h ≥ k + 1"
         )
-    s = torch.linalg.svdvals(net.features(v))
+    s = torch.linalg.svdvals(net.features(v).detach())
     flat = _is_flat(s)
     if flat.any():
         where, entry = first_fault(flat)

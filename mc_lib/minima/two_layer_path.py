@@ -10,13 +10,15 @@ from torch import Tensor
 from mc_lib.checks import tolerance
 from mc_lib.curves.base import locate
 from mc_lib.errors import NotConnected, RankDeficient
+from mc_lib.groups.ranges import largest
 from mc_lib.minima import verbs
 from mc_lib.minima.basis_exchange import exchange_corners
-from mc_lib.minima.curve import CHUNK, MinimumCurve
-from mc_lib.minima.fibre import nearest_in_fibre
+from mc_lib.minima.curve import CHUNK, MinimumCurve, require_joined
+from mc_lib.minima.fibre import natural_unit, nearest_in_fibre, size_ratio
 from mc_lib.minima.two_layer import require_full_rank
 from mc_lib.minima.zero_loss import require_ends
 from mc_lib.networks import TwoLayer, Weights
+from mc_lib.norms import vector_norm
 from mc_lib.points import lerp
 from mc_lib.sampling import climb, in_chunks, local_maxima
 
@@ -32,9 +34,10 @@ class TwoLayerCurve(MinimumCurve):
     """The path (V_t, U_t) of zero loss over a polygon V_t of first layers.
 
     With H_t = σ(V_tX), of full column rank, U_t = Z_t + (Y − Z_tH_t)H_t⁺ is the second
-    layer of zero loss nearest to Z_t = (1 − t) U_0 + t U_1; it is U_0 at t = 0 and U_1 at
-    t = 1. The map (6) is the case V_1 = gV_0. Y is taken on the segment between the
-    outputs at the ends, which differ from it by rounding. Where σ has kinks, so has U_t.
+    layer of zero loss nearest to Z_t = (1 − t) U_0 + t U_1, weighted by ‖H_t‖ where that changes
+    by a factor above 1000; it is U_0 at t = 0 and U_1 at t = 1. The map (6) is the case
+    V_1 = gV_0. Y is taken on the segment between the outputs at the ends, which differ from it
+    by rounding. Where σ has kinks, so has U_t.
 
     Args:
         net: the network.
@@ -59,7 +62,17 @@ class TwoLayerCurve(MinimumCurve):
     def _formula(self, t: Float[Tensor, "T"]) -> Weights:
         v = on_polygon(self.corners, t)
         y = lerp(self.net.output(self.w0), self.net.output(self.w1), t)
-        return v, nearest_in_fibre(lerp(self.w0[1], self.w1[1], t), self.net.features(v), y)
+        h = self.net.features(v)
+        return v, nearest_in_fibre(self._free_part(h, t), h, y)
+
+    def _free_part(self, h: Tensor, t: Tensor) -> Tensor:
+        """Return Z_t; where H changes its size, so scaled that Z_tH_t stays between its ends."""
+        h0, h1 = self.net.features(self.w0[0]), self.net.features(self.w1[0])
+        if size_ratio(h0, h1) == 1:
+            return lerp(self.w0[1], self.w1[1], t)
+        size0, size1, size = (vector_norm(x.flatten(-2)) for x in (h0, h1, h))
+        z = lerp(self.w0[1], self.w1[1] * (size1 / size0), t)
+        return z * (size0 / size)[:, None, None]
 
 
 @verbs.connect.register(TwoLayer)
@@ -97,23 +110,23 @@ def connect(net: TwoLayer, w0: Weights, w1: Weights, *, tries: int = TRIES) -> T
     require_ends(net, w0, w1)
     for name, w in (("w0", w0), ("w1", w1)):
         require_full_rank(net, w[0], f" at {name}")
-    ends = torch.linalg.svdvals(net.features(torch.stack([w0[0], w1[0]])))
+    ends = torch.linalg.svdvals(net.features(torch.stack([w0[0], w1[0]])).detach())
     rank = tolerance(net.X.dtype).rank
     enough = min(rank**0.5 * float(ends.max()), float(ends[:, -1].min()) / 2)
     for route, corners in _simple_routes(w0[0], w1[0], tries):
-        smallest = smallest_on(net, corners)
+        smallest = smallest_on(net, corners.detach())
         if smallest >= enough:
-            return TwoLayerCurve(net, w0, w1, corners, route, smallest)
+            return require_joined(TwoLayerCurve(net, w0, w1, corners, route, smallest))
     if net.hidden == net.X.shape[1]:
         _refuse(net, w0[0], w1[0], tries)
     corners = exchange_corners(net, w0[0], w1[0])
-    smallest = smallest_on(net, corners)
+    smallest = smallest_on(net, corners.detach())
     if smallest <= rank * float(ends.max()):
         raise RankDeficient(
             f"a path exists, but σ(VX) loses rank on it to working precision: smallest singular "
             f"value {smallest:.3g} against {float(ends.max()):.3g} at the ends"
         )
-    return TwoLayerCurve(net, w0, w1, corners, "exchange", smallest)
+    return require_joined(TwoLayerCurve(net, w0, w1, corners, "exchange", smallest))
 
 
 def on_polygon(corners: Float[Tensor, "c h n"], t: Float[Tensor, "T"]) -> Float[Tensor, "T h n"]:
@@ -146,7 +159,7 @@ def smallest_on(net: TwoLayer, corners: Float[Tensor, "c h n"]) -> float:
 
     >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, hidden=1, activation=torch.tanh)
-    >>> smallest_on(net, torch.tensor([-1.0, 2.0])[:, None, None]) < 1e-7
+    >>> smallest_on(net, torch.tensor([-1.0, 2.0])[:, None, None]) < 1e-3
     True
     """
 
@@ -171,7 +184,9 @@ def smallest_on(net: TwoLayer, corners: Float[Tensor, "c h n"]) -> float:
 def _simple_routes(v0: Tensor, v1: Tensor, tries: int) -> Iterator[tuple[str, Tensor]]:
     yield "straight", torch.stack([v0, v1])
     generator = torch.Generator(device=v0.device)  # its default seed: the same in every call
-    size = torch.stack([v0, v1]).square().mean().sqrt()
+    both = torch.stack([v0, v1])
+    unit = natural_unit(largest(both)) if both.any() else 1.0
+    size = (both / unit).square().mean().sqrt() * unit
     for _ in range(tries):
         third = size * torch.randn(v0.shape, generator=generator, dtype=v0.dtype, device=v0.device)
         yield "through a third V", torch.stack([v0, third, v1])

@@ -11,6 +11,7 @@ from jaxtyping import Int
 from torch import Generator, Tensor, linspace
 
 from mc_lib.errors import NotConnected, OutOfDomain
+from mc_lib.kinds import require_count
 from mc_lib.minima.curve import MinimumCurve
 from mc_lib.minima.zero_loss import relative_loss
 from mc_lib.networks import MatrixNetwork, Network, Weights
@@ -23,8 +24,9 @@ def count_components(net: Network) -> int:
     2ᵇ for `DeepLinear`, b the number of hidden layers exactly as wide as the input: the
     2^{l-1} of Corollary 4.2 when all are. 3 for `ResidualLinear` with 1 × 1 weights and
     ε ≠ 0 (Proposition 4.3), 2 for all larger ones. 1 for the full-rank part of the minimum
-    of a `TwoLayer` with more hidden neurons than columns of data. Proofs of what is not in
-    the paper are in the files of the networks and in the book's appendix.
+    of a `TwoLayer` with more hidden neurons than columns of data, where a point of it exists.
+    Proofs of what is not in the paper are in the files of the networks and in the book's
+    appendix.
 
     Args:
         net: the network.
@@ -159,9 +161,10 @@ def loss_between(net: MatrixNetwork, w0: Weights, w1: Weights, points: int = 21)
     >>> net = DeepLinear(one, one, (1,))
     >>> print(loss_between(net, (one, one), (-one, -one)))
     None
-    >>> loss_between(net, (one, one), (2 * one, one / 2)) < 1e-30
+    >>> loss_between(net, (one, one), (2 * one, one / 2)) < 1e-12
     True
     """
+    require_count(points, "the number of times", 0)
     if points < 2:
         raise OutOfDomain(f"a path is looked at at 2 times or more, got points = {points}")
     try:

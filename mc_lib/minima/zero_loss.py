@@ -1,14 +1,17 @@
 """Membership of the zero-loss set L⁻¹(0), and the linear map that attains it."""
 
+import math
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib.checks import tolerance
-from mc_lib.errors import NotAMinimum, RankDeficient, ShapeMismatch
+from mc_lib.checks import all_finite, tolerance
+from mc_lib.errors import NotAMinimum, NotFinite, RankDeficient, ShapeMismatch
+from mc_lib.kinds import require_kind, require_number
 from mc_lib.networks import MatrixNetwork, Weights
+from mc_lib.norms import power_of_two
 
 
 def require_minimum(net: MatrixNetwork, w: Weights, rtol: float | None = None) -> None:
@@ -27,15 +30,46 @@ def require_minimum(net: MatrixNetwork, w: Weights, rtol: float | None = None) -
     >>> require_minimum(DeepLinear(one, one, (1,)), (one, 2 * one))
     Traceback (most recent call last):
     ...
-    mc_lib.errors.NotAMinimum: loss 1 is above 1e-16 = 1e-16 ‖Y‖²: not on the minimum
+    mc_lib.errors.NotAMinimum: loss 1 is above ... ‖Y‖²: not on the minimum
     """
+    require_kind(net, MatrixNetwork, "the network")
+    require_number(0.0 if rtol is None else rtol, "rtol")
     rtol = tolerance(net.X.dtype).zero_loss if rtol is None else rtol
-    loss, zero = net.loss(w), float(rtol * net.Y.square().sum())
-    if (loss > zero).any():
+    loss, size, unit = measured_loss(net, w)
+    zero = float(rtol * size)
+    if not (loss <= zero).all():
         raise NotAMinimum(
-            f"loss {float(loss.max()):.3g} is above {zero:.3g} = {rtol:.3g} ‖Y‖²: "
-            "not on the minimum"
+            f"loss {float(loss.max()) * unit**2:.3g} is above {zero * unit**2:.3g} = "
+            f"{rtol:.3g} ‖Y‖²: not on the minimum"
         )
+
+
+def measured_loss(
+    net: MatrixNetwork, w: Weights
+) -> tuple[Float[Tensor, "*batch"], Float[Tensor, ""], float]:
+    """Return the loss and ‖Y‖², without a gradient, in a unit in which they keep their digits.
+
+    Args:
+        net: the network.
+        w: weights, batched or not.
+
+    Returns:
+        L(w)/u², ‖Y‖²/u² and u, a power of two: 1, where ε²‖Y‖² is in the range of the dtype, and
+        otherwise near the largest entry of Y, or of the output where Y = 0.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> one = torch.ones(1, 1, dtype=torch.float64)
+    >>> loss, size, unit = measured_loss(DeepLinear(one, 2.0**-480 * one, (1,)), (0 * one, one))
+    >>> float(loss), float(size), unit == 2.0**-480
+    (1.0, 1.0, True)
+    """
+    size, info = net.Y.detach().square().sum(), torch.finfo(net.Y.dtype)
+    if size * info.eps**2 >= info.tiny:
+        return net.loss(w).detach(), size, 1.0
+    gap = (net.Y - net.output(w)).detach()
+    y = net.Y.detach()
+    unit = power_of_two((y if y.any() else gap).abs().max())
+    return (gap / unit).square().sum((-2, -1)), (y / unit).square().sum(), float(unit)
 
 
 def relative_loss(net: MatrixNetwork, w: Weights) -> float:
@@ -50,16 +84,21 @@ def relative_loss(net: MatrixNetwork, w: Weights) -> float:
 
     Raises:
         RankDeficient: Y = 0, which gives no scale.
+        NotFinite: the number leaves the range of the dtype.
 
     >>> from mc_lib.networks import DeepLinear
     >>> one = torch.eye(1)
     >>> relative_loss(DeepLinear(one, 2 * one, (1,)), (one, torch.stack([2 * one, one])))
     0.25
     """
-    size = float(net.Y.square().sum())
-    if size == 0:
+    require_kind(net, MatrixNetwork, "the network")
+    if not net.Y.any():
         raise RankDeficient("Y = 0: a loss relative to ‖Y‖² needs a target other than 0")
-    return float(net.loss(w).max()) / size
+    loss, size, _ = measured_loss(net, w)
+    relative = float(loss.max()) / float(size)
+    if not math.isfinite(relative):
+        raise NotFinite(f"the loss / ‖Y‖² is {relative}: the weights are too large")
+    return relative
 
 
 def require_drawn(net: MatrixNetwork, w: Weights, **options: Any) -> Weights:
@@ -127,6 +166,7 @@ def attainable_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
 
     Raises:
         RankDeficient: A X ≠ Y (zero loss is out of reach), or rank A < n.
+        NotFinite: A leaves the range of the dtype.
 
     >>> from mc_lib.networks import DeepLinear
     >>> attainable_map(DeepLinear(2 * torch.eye(1), torch.eye(1), widths=(1,)))
@@ -134,11 +174,15 @@ def attainable_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
     """
     n, shape = net.X.shape[0], f"{net.Y.shape[0]} × {net.X.shape[0]}"
     target = torch.linalg.lstsq(net.X.mT, net.Y.mT).solution.mT
-    tol = tolerance(target.dtype)
-    loss, size = float((net.Y - target @ net.X).square().sum()), float(net.Y.square().sum())
-    if loss > tol.zero_loss * size:
+    if not all_finite(target):
+        raise NotFinite(f"the target map A = Y X⁺ ({shape}) leaves the range of {target.dtype}")
+    tol, unit = tolerance(target.dtype), float(power_of_two(net.Y.abs().max()))
+    loss = float(((net.Y - target @ net.X) / unit).square().sum())
+    size = float((net.Y / unit).square().sum())
+    if not loss <= tol.zero_loss * size:
         raise RankDeficient(
-            f"zero loss is out of reach: the best linear map leaves {loss:.3g} of ‖Y‖² = {size:.3g}"
+            f"zero loss is out of reach: the best linear map leaves {loss * unit**2:.3g} of "
+            f"‖Y‖² = {size * unit**2:.3g}"
         )
     rank = int(torch.linalg.matrix_rank(target, rtol=tol.rank))
     if rank < n:

@@ -7,10 +7,13 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu, one_hot
 from typing_extensions import override
 
-from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.checks import is_dense, require_tensors
+from mc_lib.errors import DtypeMismatch, OutOfDomain, ShapeMismatch
 from mc_lib.groups.positive_scaling import PositiveScaling
+from mc_lib.kinds import require_count, require_kind, require_number
 from mc_lib.layers import Layer
-from mc_lib.networks.matrices import MatrixNetwork, Weights, layer_shapes, require_widths
+from mc_lib.networks.matrices import MatrixNetwork, Weights, require_computed
+from mc_lib.networks.sizes import layer_shapes, require_widths
 from mc_lib.symmetry import Symmetry
 
 
@@ -46,6 +49,7 @@ class Classifier(MatrixNetwork):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_widths(self.widths)
+        require_number(self.slope, "the slope")
         if not 0 <= self.slope < float("inf"):
             raise OutOfDomain(f"the slope is ≥ 0 and finite, got {self.slope}")
         totals = self.Y.sum(0)
@@ -79,6 +83,7 @@ class Classifier(MatrixNetwork):
 
         Raises:
             ShapeMismatch: not one integer label a column.
+            DtypeMismatch: labels that are no integers.
             OutOfDomain: a label outside 0 to classes − 1.
             McLibError: as the class.
 
@@ -88,9 +93,14 @@ class Classifier(MatrixNetwork):
         tensor([[0., 1.],
                 [1., 0.]])
         """
-        if labels.shape != X.shape[1:] or labels.is_floating_point():
+        require_tensors([X], "X")
+        require_kind(labels, Tensor, "the labels")
+        require_count(classes, "the number of classes")
+        if labels.is_complex() or labels.is_meta or not is_dense(labels):
+            raise DtypeMismatch(f"labels are a dense tensor of integers, got {labels.dtype}")
+        if X.ndim != 2 or labels.shape != X.shape[1:] or labels.is_floating_point():
             raise ShapeMismatch(
-                f"expected {X.shape[-1]} integer labels, one a column of X, got "
+                f"expected {X.shape[-1] if X.ndim else 0} integer labels, one a column of X, got "
                 f"{labels.dtype} of shape {tuple(labels.shape)}"
             )
         if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
@@ -138,7 +148,11 @@ class Classifier(MatrixNetwork):
         [tensor([[-2.]]), tensor([[1.]])]
         """
         self.require_weights(w)
-        found, a = [], self._inputs(X)
+        scores = self._preactivations(w, self._inputs(X))
+        return [require_computed(z, "a score") for z in scores]
+
+    def _preactivations(self, w: Weights, X: Tensor) -> list[Tensor]:
+        found, a = [], X
         for x, b in zip(w[: self.depth], w[self.depth :], strict=True):
             found.append(x @ a + b[..., None])
             a = leaky_relu(found[-1], self.slope)
@@ -168,7 +182,7 @@ class Classifier(MatrixNetwork):
 
     @override
     def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
-        return self.preactivations(w, X)[-1]
+        return self._preactivations(w, X)[-1]
 
     @override
     def loss(self, w: Weights) -> Float[Tensor, "*batch"]:
@@ -179,7 +193,8 @@ class Classifier(MatrixNetwork):
         >>> Classifier(X, Y, (1,)).loss((zero(1, 1), zero(1, 1), zero(1), zero(1)))
         tensor(0.)
         """
-        return -(self.Y * self.output(w).log_softmax(-2)).sum(-2).mean(-1) + 0.0
+        entropies = -(self.Y * self.output(w).log_softmax(-2)).sum(-2)
+        return require_computed(entropies.mean(-1) + 0.0, "the loss")
 
     def correct(self, w: Weights) -> Bool[Tensor, "*batch k"]:
         """Return for each column whether the class of the highest score is the target's.

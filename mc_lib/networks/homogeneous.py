@@ -9,10 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
+from mc_lib.checks import require_real
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.positive_scaling import PositiveScaling
+from mc_lib.kinds import require_number
 from mc_lib.layers import Layer
-from mc_lib.networks.matrices import MatrixNetwork, Weights, layer_shapes, require_widths
+from mc_lib.networks.matrices import MatrixNetwork, Weights
+from mc_lib.networks.sizes import layer_shapes, require_widths
 from mc_lib.symmetry import Symmetry
 
 
@@ -73,18 +76,25 @@ class HomogeneousNet(MatrixNetwork):
         Returns:
             One tensor a weight, shape (..., n_i, b).
 
+        Raises:
+            McLibError: as `output`.
+
         >>> one = torch.eye(1)
         >>> HomogeneousNet(one, one, (1, 1), slope=0.5).hidden((-4 * one, one))
         [tensor([[-2.]]), tensor([[-1.]])]
         """
-        found = [self._inputs(X)]
+        self._require_shapes(w, list(self.shapes[: len(w)]))
+        return self._hidden(w, self._inputs(X))
+
+    def _hidden(self, w: Sequence[Tensor], X: Tensor) -> list[Tensor]:
+        found = [X]
         for x in w:
             found.append(leaky_power(x @ found[-1], self.degree, self.slope))
         return found[1:]
 
     @override
     def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
-        return w[-1] @ self.hidden(w[:-1], X)[-1]
+        return w[-1] @ self._hidden(w[:-1], X)[-1]
 
 
 def leaky_power(
@@ -92,7 +102,8 @@ def leaky_power(
 ) -> Float[Tensor, "*shape"]:
     """Return σ(z) = zᵏ for z ≥ 0 and −slope · |z|ᵏ for z < 0, entry by entry.
 
-    It is homogeneous of degree k: σ(cz) = cᵏ σ(z) for every c > 0, not for c < 0.
+    It is homogeneous of degree k: σ(cz) = cᵏ σ(z) for every c > 0, not for c < 0. At z = 0
+    its derivatives count as 0 where k ≠ 1, whether they exist or not.
 
     Args:
         z: any shape.
@@ -108,14 +119,17 @@ def leaky_power(
     >>> leaky_power(torch.tensor([-2.0, 0.0, 3.0]), degree=2, slope=0.5)
     tensor([-2.,  0.,  9.])
     """
+    require_real([z], "z")
     _require_activation(degree, slope)
     if degree == 1:
         return torch.nn.functional.leaky_relu(z, slope)
-    size = z.abs().pow(degree)
-    return torch.where(z < 0, -slope * size, size)
+    size = torch.where(z == 0, 1, z).abs().pow(degree)  # no power of 0 has an infinite slope
+    return torch.where(z < 0, -slope * size, torch.where(z == 0, 0, size))
 
 
 def _require_activation(degree: float, slope: float) -> None:
+    require_number(degree, "the degree k of an activation")
+    require_number(slope, "the slope")
     if not 0 < degree < math.inf or not 0 <= slope < math.inf:
         raise OutOfDomain(
             f"an activation has a degree k > 0 and a slope ≥ 0, got degree = {degree} and "

@@ -2,22 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from mc_lib.errors import OutOfDomain
+from mc_lib.checks import require_tensors
+from mc_lib.errors import OutOfDomain, ShapeMismatch
 from mc_lib.groups.general_linear import GeneralLinear
+from mc_lib.kinds import require_count
 from mc_lib.layers import Layer
-from mc_lib.networks.matrices import (
-    MatrixNetwork,
-    Weights,
-    layer_shapes,
-    require_full_row_rank,
-    require_widths,
-)
+from mc_lib.networks.matrices import MatrixNetwork, Weights, require_computed
+from mc_lib.networks.sizes import layer_shapes, require_full_row_rank, require_widths
 from mc_lib.symmetry import Symmetry
 
 
@@ -69,6 +67,7 @@ class DeepLinear(MatrixNetwork):
         >>> DeepLinear.square(3, 4, torch.Generator().manual_seed(0)).sizes
         (4, 4, 4, 4)
         """
+        require_count(depth, "the depth", 0)
         if depth < 2:
             raise OutOfDomain(f"a network with a hidden layer has depth ≥ 2, got {depth}")
         x, y = GeneralLinear(width).sample(generator, (2,), condition=condition)
@@ -98,7 +97,7 @@ class DeepLinear(MatrixNetwork):
 
     @override
     def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
-        return partial_products(w)[-1] @ X
+        return _partial_products(w)[-1] @ X
 
 
 def partial_products(w: Sequence[Tensor]) -> list[Tensor]:
@@ -110,9 +109,21 @@ def partial_products(w: Sequence[Tensor]) -> list[Tensor]:
     Returns:
         l matrices, P_i of shape (..., n_i, n_0).
 
+    Raises:
+        ShapeMismatch: they do not multiply.
+        McLibError: not finite tensors of one dtype, or a product leaves its range.
+
     >>> [float(p) for p in partial_products((torch.tensor([[2.0]]), torch.tensor([[3.0]])))]
     [2.0, 6.0]
     """
+    require_tensors(w, "the weights")
+    shapes = [tuple(x.shape) for x in w]
+    if any(x.ndim < 2 for x in w) or any(b[-1] != a[-2] for a, b in pairwise(shapes)):
+        raise ShapeMismatch(f"expected matrices W_1, ..., W_l that multiply, got {shapes}")
+    return [require_computed(p, "a product of weights") for p in _partial_products(w)]
+
+
+def _partial_products(w: Sequence[Tensor]) -> list[Tensor]:
     products = [w[0]]
     for x in w[1:]:
         products.append(x @ products[-1])

@@ -3,15 +3,18 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mc_lib.checks import broadcast_shapes, require_tensors, tolerance
-from mc_lib.errors import OutOfDomain, RankDeficient, ShapeMismatch
+from mc_lib.checks import all_finite, broadcast_shapes, require_tensors
+from mc_lib.errors import NotFinite, OutOfDomain, ShapeMismatch
+from mc_lib.groups.ranges import largest
+from mc_lib.groups.sampling import require_source
+from mc_lib.kinds import require_number
+from mc_lib.networks.sizes import require_columns, require_ordinary
 from mc_lib.symmetry import Symmetry
 
 Kind = TypeVar("Kind", bound="MatrixNetwork")
@@ -34,6 +37,7 @@ class MatrixNetwork(ABC):
         ShapeMismatch: X and Y are not matrices with the same number of columns.
         DtypeMismatch: mixed dtypes or devices, or not floating-point numbers.
         NotFinite: an entry is NaN or infinite.
+        OutOfDomain: X or Y is so large or small that its square leaves the range of the dtype.
     """
 
     X: Float[Tensor, "n k"]
@@ -46,6 +50,8 @@ class MatrixNetwork(ABC):
             raise ShapeMismatch(f"X (n, k) and Y (m, k) are matrices with equal k, got {shapes}")
         if 0 in self.X.shape or 0 in self.Y.shape:
             raise ShapeMismatch(f"X and Y have a row and a column or more, got {shapes}")
+        for name, x in (("X", self.X), ("Y", self.Y)):
+            require_ordinary(largest(x), x.dtype, f"the largest entry of {name}")
 
     @property
     @abstractmethod
@@ -75,6 +81,7 @@ class MatrixNetwork(ABC):
 
         Raises:
             ShapeMismatch: X is not a matrix with a row for each input of the network.
+            NotFinite: an output leaves the range of the dtype.
             McLibError: as `require_weights`.
 
         >>> from mc_lib.networks import DeepLinear
@@ -84,7 +91,7 @@ class MatrixNetwork(ABC):
         (tensor([[6.]]), tensor([[60.]]))
         """
         self.require_weights(w)
-        return self._forward(w, self._inputs(X))
+        return require_computed(self._forward(w, self._inputs(X)), "an output")
 
     def _inputs(self, X: Float[Tensor, "n b"] | None) -> Float[Tensor, "n b"]:
         """Return inputs that fit the network, its own where none are given."""
@@ -105,6 +112,7 @@ class MatrixNetwork(ABC):
             Shape (...).
 
         Raises:
+            NotFinite: the loss leaves the range of the dtype.
             McLibError: as `require_weights`.
 
         >>> from mc_lib.networks import DeepLinear
@@ -112,7 +120,9 @@ class MatrixNetwork(ABC):
         >>> net.loss((torch.tensor([[2.0]]), torch.tensor([[3.0]])))
         tensor(25.)
         """
-        return (self.Y - self.output(w)).square().sum((-2, -1))
+        self.require_weights(w)
+        gap = self.Y - self._forward(w, self.X)
+        return require_computed(gap.square().sum((-2, -1)), "the loss")
 
     def random(
         self, generator: torch.Generator, batch: tuple[int, ...] = (), *, gain: float = 1.0
@@ -131,12 +141,15 @@ class MatrixNetwork(ABC):
 
         Raises:
             OutOfDomain: the gain is not positive and finite.
+            McLibError: as `Group.sample` for the generator and the batch.
 
         >>> from mc_lib.networks import DeepLinear
         >>> net = DeepLinear(torch.eye(3), torch.eye(3), (2,))
         >>> [tuple(x.shape) for x in net.random(torch.Generator(), (5,))]
         [(5, 2, 3), (5, 3, 2)]
         """
+        require_source(generator, batch, self.X.dtype)
+        require_number(gain, "the gain")
         if not 0 < gain < math.inf:
             raise OutOfDomain(f"the gain is positive and finite, got {gain}")
 
@@ -165,12 +178,14 @@ class MatrixNetwork(ABC):
 
         Raises:
             ShapeMismatch: no columns are given.
+            McLibError: as `require_columns`.
 
         >>> from mc_lib.networks import TwoLayer
         >>> net = TwoLayer(torch.eye(3), torch.eye(3), 2, torch.tanh)
         >>> net.subset(torch.tensor([0, 2])).X.shape
         torch.Size([3, 2])
         """
+        require_columns(columns, self.columns)
         chosen = columns.to(self.X.device)
         return self.on(self.X[:, chosen], self.Y[:, chosen])
 
@@ -216,7 +231,9 @@ class MatrixNetwork(ABC):
         >>> from mc_lib.networks import DeepLinear
         >>> DeepLinear(torch.eye(1), torch.eye(1), (1,)).require_weights((torch.eye(1),) * 2)
         """
-        want = list(self.shapes)
+        self._require_shapes(w, list(self.shapes))
+
+    def _require_shapes(self, w: Any, want: list[tuple[int, ...]]) -> None:
         if not isinstance(w, tuple):
             raise ShapeMismatch(
                 f"expected a tuple of weights of shapes {want}, got {type(w).__name__}"
@@ -235,56 +252,24 @@ class MatrixNetwork(ABC):
             raise ShapeMismatch(f"the batch dimensions of {got} do not broadcast") from None
 
 
-def layer_shapes(sizes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Return the shapes n_i × n_{i-1} of W_1, ..., W_l.
+def require_computed(x: Float[Tensor, "..."], what: str) -> Float[Tensor, "..."]:
+    """Return what was computed from finite numbers, unless it left the range of the dtype.
 
     Args:
-        sizes: the widths of all layers, (n_0, n_1, ..., n_l).
+        x: any shape.
+        what: how to call it in the message.
 
     Returns:
-        l pairs.
-
-    >>> layer_shapes((2, 3, 1))
-    ((3, 2), (1, 3))
-    """
-    return tuple((out, into) for into, out in pairwise(sizes))
-
-
-def require_widths(widths: tuple[int, ...]) -> None:
-    """Refuse hidden widths other than one positive number or more.
-
-    Args:
-        widths: (n_1, ..., n_{l-1}).
+        x.
 
     Raises:
-        OutOfDomain: there are none, or one is below 1.
+        NotFinite: an entry is NaN or infinite.
 
-    >>> require_widths((3, 0))
+    >>> require_computed(torch.tensor(torch.inf), "the loss")
     Traceback (most recent call last):
     ...
-    mc_lib.errors.OutOfDomain: give one hidden width ≥ 1 or more, got (3, 0)
+    mc_lib.errors.NotFinite: the loss leaves the range of ...: the weights are too large
     """
-    if len(widths) == 0 or min(widths) < 1:
-        raise OutOfDomain(f"give one hidden width ≥ 1 or more, got {widths}")
-
-
-def require_full_row_rank(x: Float[Tensor, "n k"]) -> None:
-    """Refuse inputs X of smaller rank than they have rows.
-
-    Args:
-        x: X, shape (n, k).
-
-    Raises:
-        RankDeficient: rank X < n, judged by the rank tolerance of the dtype.
-
-    >>> require_full_row_rank(torch.ones(2, 3))
-    Traceback (most recent call last):
-    ...
-    mc_lib.errors.RankDeficient: X of shape (2, 3) has rank 1, not the full row rank 2: ...
-    """
-    rank = int(torch.linalg.matrix_rank(x, rtol=tolerance(x.dtype).rank))
-    if rank < x.shape[0]:
-        raise RankDeficient(
-            f"X of shape {tuple(x.shape)} has rank {rank}, not the full row rank "
-            f"{x.shape[0]}: some inputs are never seen"
-        )
+    if not all_finite(x):
+        raise NotFinite(f"{what} leaves the range of {x.dtype}: the weights are too large")
+    return x

@@ -10,8 +10,10 @@ from typing_extensions import override
 
 from mc_lib.errors import OutOfDomain
 from mc_lib.groups.general_linear import GeneralLinear
+from mc_lib.kinds import require_count, require_number
 from mc_lib.layers import Fixed, Into, Layer, OutOf
-from mc_lib.networks.matrices import MatrixNetwork, Weights, require_full_row_rank
+from mc_lib.networks.matrices import MatrixNetwork, Weights, require_computed
+from mc_lib.networks.sizes import require_full_row_rank, require_ordinary
 from mc_lib.symmetry import Symmetry
 
 
@@ -31,7 +33,8 @@ class ResidualLinear(MatrixNetwork):
     Raises:
         ShapeMismatch: X and Y are not matrices with the same number of columns.
         RankDeficient: X does not have full row rank.
-        OutOfDomain: hidden < 1, or ε is not finite.
+        OutOfDomain: hidden < 1, or ε is not finite, or neither 0 nor a size that the squares of
+            the dtype can hold.
 
     >>> one = torch.eye(1)
     >>> net = ResidualLinear(one, 6 * one, hidden=1, epsilon=1.0)
@@ -44,10 +47,13 @@ class ResidualLinear(MatrixNetwork):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_count(self.hidden, "the hidden width", 0)
+        require_number(self.epsilon, "epsilon")
         if self.hidden < 1:
             raise OutOfDomain(f"the hidden width is 1 or more, got {self.hidden}")
         if not math.isfinite(self.epsilon):
             raise OutOfDomain(f"epsilon is a finite number, got {self.epsilon}")
+        require_ordinary(abs(self.epsilon), self.X.dtype, "|epsilon|")
         require_full_row_rank(self.X)
 
     @property
@@ -74,13 +80,20 @@ class ResidualLinear(MatrixNetwork):
         Returns:
             Shape (..., n, n).
 
+        Raises:
+            McLibError: as `output`.
+
         >>> one = torch.eye(1)
         >>> ResidualLinear(one, one, hidden=1, epsilon=0.5).block((2 * one, 3 * one))
         tensor([[6.5000]])
         """
+        self._require_shapes(w, list(self.shapes[: max(2, len(w))]))
+        return require_computed(self._block(w), "εI + W_2 W_1")
+
+    def _block(self, w: Weights) -> Tensor:
         eye = torch.eye(self.X.shape[0], dtype=self.X.dtype, device=self.X.device)
         return self.epsilon * eye + w[1] @ w[0]
 
     @override
     def _forward(self, w: Weights, X: Float[Tensor, "n b"]) -> Float[Tensor, "*batch m b"]:
-        return w[2] @ self.block(w) @ X
+        return w[2] @ self._block(w) @ X

@@ -8,8 +8,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from mc_lib.approximate import features
-from mc_lib.errors import OutOfDomain
+from mc_lib.checks import require_tensors
+from mc_lib.errors import OutOfDomain, ShapeMismatch
 from mc_lib.groups.permutation import Permutation
+from mc_lib.kinds import require_count
 from mc_lib.layers import Layer
 from mc_lib.networks.matrices import MatrixNetwork, Weights
 from mc_lib.symmetry import Symmetry
@@ -44,6 +46,7 @@ class TwoLayer(MatrixNetwork):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_count(self.hidden, "the hidden width", 0)
         if self.hidden < 1:
             raise OutOfDomain(f"the hidden width is 1 or more, got {self.hidden}")
 
@@ -69,7 +72,7 @@ class TwoLayer(MatrixNetwork):
             Shape (..., h, k).
 
         Raises:
-            ShapeMismatch: σ changes the shape.
+            ShapeMismatch: V does not fit X, or σ changes the shape.
             DtypeMismatch: σ changes the dtype or the device.
             NotFinite: a value of σ is NaN or infinite.
 
@@ -78,6 +81,9 @@ class TwoLayer(MatrixNetwork):
         >>> TwoLayer(2 * one, one, hidden=1, activation=torch.square).features(3 * one)
         tensor([[36.]])
         """
+        require_tensors([self.X, v], "X and V")
+        if v.ndim < 2 or v.shape[-1] != self.X.shape[0]:
+            raise ShapeMismatch(f"V has {self.X.shape[0]} columns, got shape {tuple(v.shape)}")
         return features(self.activation, v, self.X)
 
     @override

@@ -269,11 +269,28 @@ def test_shapes_that_do_not_fit_are_named(shapes, message):
 
 
 @pytest.mark.bad_input
-def test_mixed_dtypes_and_nan_are_refused():
-    with pytest.raises(DtypeMismatch, match=r"g, U, V and X: mixed dtypes .*float32.*float64"):
-        approximate_act(EYE.float(), EYE, EYE, EYE, relu)
-    with pytest.raises(NotFinite, match=r"g, U, V and X: 4 of the 4 entries of tensor 1"):
-        approximate_act(EYE, EYE * float("nan"), EYE, EYE, relu)
+@pytest.mark.parametrize(
+    ("g", "u", "error", "message"),
+    [
+        pytest.param(
+            EYE.float(),
+            EYE,
+            DtypeMismatch,
+            r"g, U, V and X: mixed dtypes .*float32.*float64",
+            id="dtypes",
+        ),
+        pytest.param(
+            EYE,
+            EYE * float("nan"),
+            NotFinite,
+            r"g, U, V and X: 4 of the 4 entries of tensor 1",
+            id="nan",
+        ),
+    ],
+)
+def test_mixed_dtypes_and_nan_are_refused(g, u, error, message):
+    with pytest.raises(error, match=message):
+        approximate_act(g, u, EYE, EYE, relu)
 
 
 @pytest.mark.bad_input
@@ -298,11 +315,26 @@ def test_an_activation_that_leaves_the_real_numbers_is_refused():
 
 
 @pytest.mark.bad_input
-def test_an_activation_that_changes_shape_or_dtype_is_refused():
-    with pytest.raises(ShapeMismatch, match=r"given shape \(2, 2\) and returned \(2,\)"):
-        approximate_act(EYE, EYE, EYE, EYE, lambda z: z.sum(0))
-    with pytest.raises(DtypeMismatch, match=r"given torch.float64 on cpu and returned torch.int64"):
-        approximate_act(EYE, EYE, EYE, EYE, lambda z: z.long())
+@pytest.mark.parametrize(
+    ("activation", "error", "message"),
+    [
+        pytest.param(
+            lambda z: z.sum(0),
+            ShapeMismatch,
+            r"given shape \(2, 2\) and returned \(2,\)",
+            id="shape",
+        ),
+        pytest.param(
+            lambda z: z.long(),
+            DtypeMismatch,
+            r"given torch.float64 on cpu and returned torch.int64",
+            id="dtype",
+        ),
+    ],
+)
+def test_an_activation_that_changes_shape_or_dtype_is_refused(activation, error, message):
+    with pytest.raises(error, match=message):
+        approximate_act(EYE, EYE, EYE, EYE, activation)
 
 
 @pytest.mark.bad_input

@@ -19,10 +19,12 @@ PACKAGE = ROOT.name
 # A file imports from lower floors only; the files of a package are one unit, without cycles.
 FLOORS = (
     {"errors"},
-    {"checks"},
+    {"checks", "kinds", "norms"},
+    {"trees"},
     {"points"},
     {"groups", "bounds", "sampling"},
-    {"layers", "approximate", "geometry", "landscape"},
+    {"layers", "approximate", "geometry", "piecewise"},
+    {"landscape", "profile"},
     {"symmetry"},
     {"networks", "alignment", "invariance"},
     {"curves"},
@@ -236,6 +238,22 @@ def test_every_public_name_has_a_docstring_and_every_public_function_a_doctest(n
             for method in public(node.body):
                 said = ast.get_docstring(method) or overrides(method)
                 assert said, f"{where}.{method.name} has no docstring and overrides none"
+
+
+# -- data ----------------------------------------------------------------------
+HOLDS_TENSORS = {"Tensor", "Float", "Int", "Bool", "Point", "Elements", "Weights", "Rows", "Any"}
+
+
+@every_file
+def test_a_dataclass_that_holds_tensors_compares_by_identity(name):
+    """By entries, == would be a tensor, or raise."""
+    for node in ast.walk(TREES[name]):
+        options = [d for d in getattr(node, "decorator_list", ()) if isinstance(d, ast.Call)]
+        kinds = {getattr(d.func, "id", ""): {k.arg for k in d.keywords} for d in options}
+        if isinstance(node, ast.ClassDef) and "dataclass" in kinds:
+            fields = [x.annotation for x in node.body if isinstance(x, ast.AnnAssign)]
+            words = {getattr(x, "id", "") for field in fields for x in ast.walk(field)}
+            assert not words & HOLDS_TENSORS or "eq" in kinds["dataclass"], f"{name}.{node.name}"
 
 
 # -- errors --------------------------------------------------------------------

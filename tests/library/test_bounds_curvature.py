@@ -1,6 +1,7 @@
 """Chord and curve (Theorem 6.2): closed forms, random curves, and the counterexample."""
 
 import math
+from collections.abc import Callable
 
 import mpmath
 import numpy as np
@@ -68,23 +69,35 @@ def test_extreme_lengths_do_not_overflow_on_the_way() -> None:
     )
 
 
-def test_rounding_beyond_the_domain_is_forgiven_and_no_more(dtype: torch.dtype) -> None:
-    tolerance = {torch.float32: 1e-4, torch.float64: 1e-10}[dtype]
-    one = torch.tensor(1.0, dtype=dtype)
-    just, beyond = 1 + tolerance / 2, 1 + 2 * tolerance
+BEYOND = {torch.float32: 1e-4, torch.float64: 1e-10}
+
+
+def test_rounding_beyond_the_domain_is_forgiven(dtype: torch.dtype) -> None:
+    one, just = torch.tensor(1.0, dtype=dtype), 1 + BEYOND[dtype] / 2
     assert float(bounds.sagitta(one, 2 * just)) == float(torch.tensor(just, dtype=dtype))
     half_circle = bounds.chord_deviation(one, math.pi * just, 2.0)
     torch.testing.assert_close(half_circle, one * math.tan(math.pi * just / 4))
     torch.testing.assert_close(
         bounds.chord_deviation(one, 2.0, 2.0 * just), one * just * math.tan(0.5)
     )
-    for refused in (
-        lambda: bounds.sagitta(one, 2 * beyond),
-        lambda: bounds.chord_deviation(one, math.pi * beyond, 2.0),
-        lambda: bounds.chord_deviation(one, 2.0, 2.0 * beyond),
-    ):
-        with pytest.raises(OutOfDomain):
-            refused()
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        pytest.param(lambda one, beyond: bounds.sagitta(one, 2 * beyond), id="chord"),
+        pytest.param(
+            lambda one, beyond: bounds.chord_deviation(one, math.pi * beyond, 2.0), id="turn"
+        ),
+        pytest.param(
+            lambda one, beyond: bounds.chord_deviation(one, 2.0, 2.0 * beyond),
+            id="chord above length",
+        ),
+    ],
+)
+def test_more_than_rounding_is_not_forgiven(bound: Callable, dtype: torch.dtype) -> None:
+    with pytest.raises(OutOfDomain):
+        bound(torch.tensor(1.0, dtype=dtype), 1 + 2 * BEYOND[dtype])
 
 
 def test_straight_curves_and_closed_points_deviate_by_nothing() -> None:

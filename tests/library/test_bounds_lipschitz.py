@@ -108,31 +108,74 @@ def test_tube_norms_by_hand(dtype):
     assert bounds.tube_norms(high, low, 0.0) == pytest.approx((3.0, 2.0), rel=1e-6)
 
 
+EYE = torch.eye(2)
+
+
 @pytest.mark.bad_input
-def test_impossible_arguments_are_refused():
-    eye = torch.eye(2)
-    with pytest.raises(ShapeMismatch, match=r"\[\(2, 2\)\] and \[\(3, 3\)\]"):
-        bounds.tube_norms((eye,), (torch.eye(3),), 0.0)
-    with pytest.raises(ShapeMismatch, match=r"expected matrices, got \[\(1, 2, 2\)\]"):
-        bounds.tube_norms((eye[None],), (eye[None],), 0.0)
-    for radius in (-1.0, math.inf, math.nan):
-        with pytest.raises(OutOfDomain, match=f"finite number ≥ 0, got {radius}"):
-            bounds.tube_norms((eye,), (eye,), radius)
-    with pytest.raises(OutOfDomain, match="^give the norm of one weight or more, got none"):
-        bounds.output_lipschitz((), 1.0)
-    with pytest.raises(OutOfDomain, match="^output_lipschitz needs norms ≥ 0, got"):
-        bounds.output_lipschitz((1.0, -1.0), 1.0)
-    with pytest.raises(OutOfDomain, match=r"norm_1 = -2 \(batch entry \(1,\)\)$"):
-        bounds.output_lipschitz((torch.tensor([1.0, -2.0]),), 1.0)
-    with pytest.raises(OutOfDomain, match="^output_lipschitz needs X_norm ≥ 0, got"):
-        bounds.output_lipschitz((1.0,), -1.0)
-    with pytest.raises(OutOfDomain, match="^output_lipschitz needs slope > 0, got"):
-        bounds.output_lipschitz((1.0,), 1.0, 0.0)
+@pytest.mark.parametrize(
+    ("w0", "w1", "message"),
+    [
+        pytest.param(EYE, torch.eye(3), r"\[\(2, 2\)\] and \[\(3, 3\)\]", id="sizes"),
+        pytest.param(EYE[None], EYE[None], r"expected matrices, got \[\(1, 2, 2\)\]", id="a batch"),
+    ],
+)
+def test_a_tube_of_what_does_not_fit_is_refused(w0, w1, message):
+    with pytest.raises(ShapeMismatch, match=message):
+        bounds.tube_norms((w0,), (w1,), 0.0)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("radius", [-1.0, math.inf, math.nan])
+def test_impossible_radii_are_refused(radius):
+    with pytest.raises(OutOfDomain, match=f"finite number ≥ 0, got {radius}"):
+        bounds.tube_norms((EYE,), (EYE,), radius)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        pytest.param(
+            ((), 1.0),
+            OutOfDomain,
+            "^give the norm of one weight or more, got none",
+            id="no norm",
+        ),
+        pytest.param(
+            ((1.0, -1.0), 1.0),
+            OutOfDomain,
+            "^output_lipschitz needs norms ≥ 0, got",
+            id="negative norm",
+        ),
+        pytest.param(
+            ((torch.tensor([1.0, -2.0]),), 1.0),
+            OutOfDomain,
+            r"norm_1 = -2 \(batch entry \(1,\)\)$",
+            id="negative entry",
+        ),
+        pytest.param(
+            ((1.0,), -1.0), OutOfDomain, "^output_lipschitz needs X_norm ≥ 0, got", id="X_norm"
+        ),
+        pytest.param(
+            ((1.0,), 1.0, 0.0), OutOfDomain, "^output_lipschitz needs slope > 0, got", id="slope"
+        ),
+        pytest.param((("a",), 1.0), DtypeMismatch, "norm_1", id="text"),
+    ],
+)
+def test_an_output_of_impossible_norms_is_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        bounds.output_lipschitz(*arguments)
+
+
+@pytest.mark.bad_input
+def test_a_loss_of_an_impossible_norm_is_refused():
     with pytest.raises(OutOfDomain, match="^loss_lipschitz needs Y_norm ≥ 0, got"):
         bounds.loss_lipschitz((1.0,), 1.0, -1.0)
-    for name in ("level", "lipschitz", "deviation"):
-        ones = {"level": 1.0, "lipschitz": 1.0, "deviation": 1.0}
-        with pytest.raises(OutOfDomain, match=f"^root_loss_bound needs {name} ≥ 0, got"):
-            bounds.root_loss_bound(**(ones | {name: -1.0}))
-    with pytest.raises(DtypeMismatch, match="norm_1"):
-        bounds.output_lipschitz(("a",), 1.0)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("name", ["level", "lipschitz", "deviation"])
+def test_a_bound_of_a_negative_number_is_refused(name):
+    ones = {"level": 1.0, "lipschitz": 1.0, "deviation": 1.0}
+    with pytest.raises(OutOfDomain, match=f"^root_loss_bound needs {name} ≥ 0, got"):
+        bounds.root_loss_bound(**(ones | {name: -1.0}))

@@ -1,6 +1,7 @@
 """Orbits (Propositions 5.5, 5.6, 6.1): intervals, suprema and distances by brute force."""
 
 import math
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -183,21 +184,50 @@ def test_the_action_bound_is_batched(generator: torch.Generator) -> None:
     torch.testing.assert_close(bound[2, 3], (u[2, 0] @ h[3]).norm())
 
 
+F32_EYE = torch.eye(2, dtype=torch.float32)
+
+
 @pytest.mark.bad_input
-@pytest.mark.usefixtures("single_precision")
-def test_bad_factors_are_refused() -> None:
-    eye = torch.eye(2)
-    with pytest.raises(ShapeMismatch, match=r"\(\.\.\., h, k\), got \(2, 2\) and \(3, 3\)$"):
-        bounds.approximate_action_bound(eye, torch.eye(3))
-    with pytest.raises(ShapeMismatch, match=r"got \(2,\) and \(2, 2\)$"):
-        bounds.approximate_action_bound(torch.ones(2), eye)
-    with pytest.raises(ShapeMismatch, match=r"got \(2, 2\) and \(2,\)$"):
-        bounds.approximate_action_bound(eye, torch.ones(2))
-    with pytest.raises(DtypeMismatch, match="approximate_action_bound: U, H: expected tensors"):
-        bounds.approximate_action_bound(eye, [[1.0]])
-    with pytest.raises(DtypeMismatch, match="mixed dtypes"):
-        bounds.approximate_action_bound(eye, eye.double())
-    with pytest.raises(NotFinite, match="1 of the 4 entries of tensor 1"):
-        bounds.approximate_action_bound(eye, torch.tensor([[1.0, math.nan], [0.0, 1.0]]))
-    with pytest.raises(OutOfDomain, match=r"overflows torch.float32, .* 1e\+30 in U and 2e\+20 in"):
-        bounds.approximate_action_bound(1e30 * eye, -2e20 * eye)
+@pytest.mark.parametrize(
+    ("u", "h", "error", "message"),
+    [
+        pytest.param(
+            F32_EYE,
+            torch.eye(3, dtype=torch.float32),
+            ShapeMismatch,
+            r"\(\.\.\., h, k\), got \(2, 2\) and \(3, 3\)$",
+            id="sizes",
+        ),
+        pytest.param(
+            F32_EYE[0], F32_EYE, ShapeMismatch, r"got \(2,\) and \(2, 2\)$", id="U a vector"
+        ),
+        pytest.param(
+            F32_EYE, F32_EYE[0], ShapeMismatch, r"got \(2, 2\) and \(2,\)$", id="H a vector"
+        ),
+        pytest.param(
+            F32_EYE,
+            [[1.0]],
+            DtypeMismatch,
+            "approximate_action_bound: U, H: expected tensors",
+            id="a list",
+        ),
+        pytest.param(F32_EYE, F32_EYE.double(), DtypeMismatch, "mixed dtypes", id="dtypes"),
+        pytest.param(
+            F32_EYE,
+            torch.tensor([[1.0, math.nan], [0.0, 1.0]], dtype=torch.float32),
+            NotFinite,
+            "1 of the 4 entries of tensor 1",
+            id="nan",
+        ),
+        pytest.param(
+            1e30 * F32_EYE,
+            -2e20 * F32_EYE,
+            OutOfDomain,
+            r"overflows torch.float32, .* 1e\+30 in U and 2e\+20 in",
+            id="overflow",
+        ),
+    ],
+)
+def test_bad_factors_are_refused(u: Any, h: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        bounds.approximate_action_bound(u, h)

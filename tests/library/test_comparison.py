@@ -8,8 +8,6 @@ import pytest
 import torch
 
 import mc_lib as mc
-from lab.fibre_training import FixedOutputs
-from lab.training import train
 from mc_lib.comparison import Segment
 
 
@@ -20,9 +18,13 @@ def trained(seed, widths, dtype):
     labels = [(a[0] > 0).long() + 2 * (a[1] > 0).long() for a in (x, held_out)]
     net = mc.Classifier.of_labels(x, labels[0], 4, widths)
     test = mc.Classifier.of_labels(held_out, labels[1], 4, widths)
-    start = net.random(generator, (2,), gain=2**0.5)
-    w = train(net, start, steps=100, rate=0.2, momentum=0.9).w
-    return net, test, *(tuple(x[i] for x in w) for i in (0, 1))
+    w = [x.requires_grad_() for x in net.random(generator, (2,), gain=2**0.5)]
+    descent = torch.optim.SGD(w, lr=0.2, momentum=0.9)
+    for _ in range(100):
+        descent.zero_grad()
+        net.loss(tuple(w)).sum().backward()
+        descent.step()
+    return net, test, *(tuple(x.detach()[i] for x in w) for i in (0, 1))
 
 
 def make(seed=0, widths=(6, 5), dtype=torch.float64):
@@ -92,7 +94,10 @@ def test_a_network_against_itself_has_no_barrier_and_the_simplest_alignment():
 
 def test_held_out_data_tell_apart_what_training_data_do_not():
     net, test, u, _, generator = make(0, (40,))
-    v = FixedOutputs.at(net, u).project(net.random(generator, gain=2.0))
+    first, _, shift, _ = other = net.random(generator, gain=2.0)
+    h = net.preactivations(other)[0].relu()
+    last = net.output(u) @ torch.linalg.pinv(torch.cat([h, torch.ones_like(h[:1])]))
+    v = (first, last[:, :-1], shift, last[:, -1])  # more neurons than data: the scores of u
     assert mc.compare(net, u, v).same_function
     assert not mc.compare(net, u, v, test=test).same_function
 
@@ -154,16 +159,34 @@ def test_text_and_html_show_the_numbers_the_limits_and_the_verdict():
 
 
 @pytest.mark.bad_input
-def test_batches_and_other_networks_are_refused():
+@pytest.mark.parametrize(
+    ("batched", "message"),
+    [
+        pytest.param((False, True), "the two points have shapes", id="one"),
+        pytest.param((True, True), "compare two single networks; u has shapes", id="both"),
+    ],
+)
+def test_a_batch_is_refused(batched, message):
+    net, _, *ends, _ = make()
+    u, v = (tuple(x[None] for x in w) if more else w for w, more in zip(ends, batched, strict=True))
+    with pytest.raises(mc.errors.ShapeMismatch, match=message):
+        mc.compare(net, u, v)
+
+
+@pytest.mark.bad_input
+def test_another_network_is_no_test():
     net, test, u, v, _ = make()
-    with pytest.raises(mc.errors.ShapeMismatch, match="two single networks; v has shapes"):
-        mc.compare(net, u, tuple(x[None] for x in v))
     other = mc.Classifier(test.X, test.Y, (6, 6))
     with pytest.raises(mc.errors.ShapeMismatch, match="test is the same network on other data"):
         mc.compare(net, u, v, test=other)
-    for limits in ({"barrier_limit": -1.0}, {"drop_limit": 2.0}):
-        with pytest.raises(mc.errors.OutOfDomain, match="limits are a barrier ≥ 0"):
-            mc.compare(net, u, v, **limits)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("limits", [{"barrier_limit": -1.0}, {"drop_limit": 2.0}], ids=str)
+def test_impossible_limits_are_refused(limits):
+    net, _, u, v, _ = make()
+    with pytest.raises(mc.errors.OutOfDomain, match="limits are a barrier ≥ 0"):
+        mc.compare(net, u, v, **limits)
 
 
 # -- a network of one's own ------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from mc_lib.curves import Concatenation, Curve, Line, PolygonalChain, QuadraticBezier
 from mc_lib.curves import RescalingCurve as Rescaling
 from mc_lib.curves.base import combine, locate, require_in_range
+from mc_lib.curves.derivative import rate
 from mc_lib.errors import DtypeMismatch, NotConnected, NotFinite, OutOfDomain, ShapeMismatch
 
 F64 = torch.float64
@@ -210,15 +212,27 @@ def test_a_large_sum_of_finite_entries_is_in_range() -> None:
     require_in_range((huge,), torch.tensor([0.0, 1.0]))
 
 
+def test_rates_are_exact() -> None:
+    assert [x.tolist() for x in rate(lambda t: (t**3, 2 * t))(torch.tensor([1.0, 2.0]))] == [
+        [3.0, 12.0],
+        [2.0, 2.0],
+    ]
+    assert rate(rate(lambda t: (t**3,)))(torch.tensor([2.0]))[0].tolist() == [12.0]
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize("t", [math.nan, math.inf, -math.inf])
-def test_times_are_finite(t: float) -> None:
-    line = Line(*on_a_line(0, 1))
-    for f in (line, line.velocity, line.acceleration):
-        with pytest.raises(NotFinite, match=f"^t holds {t}$"):
-            f(t)
+@pytest.mark.parametrize("verb", ["__call__", "velocity", "acceleration"])
+def test_times_are_finite(verb: str, t: float) -> None:
     with pytest.raises(NotFinite, match=f"^t holds {t}$"):
-        line(torch.tensor([0.0, t]))
+        getattr(Line(*on_a_line(0, 1)), verb)(t)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("t", [math.nan, math.inf, -math.inf])
+def test_all_times_are_finite(t: float) -> None:
+    with pytest.raises(NotFinite, match=f"^t holds {t}$"):
+        Line(*on_a_line(0, 1))(torch.tensor([0.0, t]))
 
 
 @pytest.mark.bad_input
@@ -239,15 +253,20 @@ def test_times_are_numbers(t: object, got: str) -> None:
 
 
 @pytest.mark.bad_input
+@pytest.mark.parametrize("verb", ["__call__", "velocity", "acceleration"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(lambda a, b, c: PolygonalChain([a, b, c]), id="PolygonalChain"),
+        pytest.param(lambda a, b, c: Concatenation([Line(a, b)]), id="Concatenation"),
+    ],
+)
 @pytest.mark.parametrize(("t", "shown"), [(-1e-9, "-1.0000000000000001e-09"), (1.5, "1.5")])
-def test_pieces_do_not_continue(t: float, shown: str) -> None:
-    a, b, c = on_a_line(0, 1, 5)
-    for curve in (PolygonalChain([a, b, c]), Concatenation([Line(a, b)])):
-        name = type(curve).__name__
-        for f in (curve, curve.velocity, curve.acceleration):
-            message = rf"^{name} is defined for t in \[0, 1\], got {shown}$"
-            with pytest.raises(OutOfDomain, match=message):
-                f(torch.tensor([0.0, 1.0, t], dtype=F64))
+def test_pieces_do_not_continue(t: float, shown: str, build: Callable, verb: str) -> None:
+    curve = build(*on_a_line(0, 1, 5))
+    message = rf"^{type(curve).__name__} is defined for t in \[0, 1\], got {shown}$"
+    with pytest.raises(OutOfDomain, match=message):
+        getattr(curve, verb)(torch.tensor([0.0, 1.0, t], dtype=F64))
 
 
 @pytest.mark.bad_input
@@ -261,22 +280,37 @@ def test_overflow_is_refused() -> None:
 
 
 @pytest.mark.bad_input
-def test_points_of_different_spaces_are_refused() -> None:
-    a, b = on_a_line(0, 1)
-    wrong = (torch.zeros(2, dtype=F64),)
-    for build in (
-        lambda: Line(a, wrong),
-        lambda: QuadraticBezier(a, b, wrong),
-        lambda: QuadraticBezier(a, wrong, b),
-        lambda: PolygonalChain([a, b, wrong]),
-        lambda: Concatenation([Line(a, b), Line(wrong, wrong)]),
-    ):
-        with pytest.raises(ShapeMismatch, match=r"\[\(1,\)\] and \[\(2,\)\]"):
-            build()
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(lambda a, b, wrong: Line(a, wrong), id="line"),
+        pytest.param(lambda a, b, wrong: QuadraticBezier(a, b, wrong), id="end"),
+        pytest.param(lambda a, b, wrong: QuadraticBezier(a, wrong, b), id="bend"),
+        pytest.param(lambda a, b, wrong: PolygonalChain([a, b, wrong]), id="chain"),
+        pytest.param(
+            lambda a, b, wrong: Concatenation([Line(a, b), Line(wrong, wrong)]), id="pieces"
+        ),
+    ],
+)
+def test_points_of_different_spaces_are_refused(build: Callable) -> None:
+    with pytest.raises(ShapeMismatch, match=r"\[\(1,\)\] and \[\(2,\)\]"):
+        build(*on_a_line(0, 1), (torch.zeros(2, dtype=F64),))
+
+
+@pytest.mark.bad_input
+def test_an_end_that_is_nan_is_refused() -> None:
     with pytest.raises(NotFinite):
-        Line(a, (torch.tensor([math.nan], dtype=F64),))
+        Line(*on_a_line(0), (torch.tensor([math.nan], dtype=F64),))
+
+
+@pytest.mark.bad_input
+def test_a_chain_of_one_point_is_refused() -> None:
     with pytest.raises(ShapeMismatch, match="^a chain needs two points or more, got 1$"):
-        PolygonalChain([a])
+        PolygonalChain(on_a_line(0))
+
+
+@pytest.mark.bad_input
+def test_a_concatenation_of_nothing_is_refused() -> None:
     with pytest.raises(ShapeMismatch, match="^a concatenation needs one curve or more, got none$"):
         Concatenation([])
 
@@ -292,22 +326,39 @@ def test_a_gap_between_curves_is_quoted() -> None:
         Concatenation([Line(a, a), Line(a, b), Line(c, b)])
 
 
+ONE = torch.ones(1, dtype=F64)
+
+
 @pytest.mark.bad_input
-def test_rescaling_refuses_what_it_cannot_do() -> None:
-    one = torch.ones(1, dtype=F64)
-    w = (one, one)
-    for m in (0.0, -1.0, math.inf, math.nan):
-        with pytest.raises(OutOfDomain, match=f"^m is a positive number, got {m}$"):
-            Rescaling(w, m=m)
-        with pytest.raises(OutOfDomain, match=f"^k is a positive number, got {m}$"):
-            Rescaling(w, m=2.0, k=m)
-    with pytest.raises(ShapeMismatch, match="^inner and outer are one weight, 1$"):
-        Rescaling(w, m=2.0, inner=1)
-    for name in (2, -3, "a"):
-        message = rf"^the point has the weights \[0, 1\], and no {name!r}$"
-        with pytest.raises(ShapeMismatch, match=message):
-            Rescaling(w, m=2.0, inner=name)
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.inf, math.nan])
+@pytest.mark.parametrize("name", ["m", "k"])
+def test_a_rescaling_is_by_positive_numbers(name: str, bad: float) -> None:
+    with pytest.raises(OutOfDomain, match=f"^{name} is a positive number, got {bad}$"):
+        Rescaling((ONE, ONE), **({"m": 2.0} | {name: bad}))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        pytest.param(1, "^inner and outer are one weight, 1$", id="twice"),
+        pytest.param(2, r"^the point has the weights \[0, 1\], and no 2$", id="beyond"),
+        pytest.param(-3, r"^the point has the weights \[0, 1\], and no -3$", id="before"),
+        pytest.param("a", r"^the point has the weights \[0, 1\], and no 'a'$", id="a name"),
+    ],
+)
+def test_a_rescaling_is_of_two_weights_of_the_point(inner: Any, message: str) -> None:
+    with pytest.raises(ShapeMismatch, match=message):
+        Rescaling((ONE, ONE), m=2.0, inner=inner)
+
+
+@pytest.mark.bad_input
+def test_a_rescaling_of_named_weights_is_told_their_names() -> None:
     with pytest.raises(ShapeMismatch, match=r"^the point has the weights \['a'\], and no -2$"):
-        Rescaling({"a": one}, m=2.0)
+        Rescaling({"a": ONE}, m=2.0)
+
+
+@pytest.mark.bad_input
+def test_a_rescaling_of_nan_is_refused() -> None:
     with pytest.raises(NotFinite):
-        Rescaling((one, one * math.nan), m=2.0)
+        Rescaling((ONE, ONE * math.nan), m=2.0)

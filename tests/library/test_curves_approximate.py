@@ -153,14 +153,31 @@ def test_no_derivative_where_the_rank_drops():
 
 
 @pytest.mark.bad_input
-def test_shapes_and_logarithms_are_checked():
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            lambda M, w: (M[:2, :2], w),
+            r"M of shape \(3, 3\) and one point w, got M \(2, 2\)",
+            id="M",
+        ),
+        pytest.param(
+            lambda M, w: (M, tuple(x.expand(4, *x.shape) for x in w)),
+            r"one point w, got .*\(4, 3, 7\)",
+            id="a batch",
+        ),
+        pytest.param(lambda M, w: (M, w[::-1]), "expected a tuple of weights", id="order"),
+    ],
+)
+def test_what_does_not_fit_the_network_is_refused(change, message):
     net, w, M = setting(3, 2)
-    with pytest.raises(ShapeMismatch, match=r"M of shape \(3, 3\) and one point w, got M \(2, 2\)"):
-        ApproximateOrbit(net, M[:2, :2], w)
-    batched = tuple(x.expand(4, *x.shape) for x in w)
-    with pytest.raises(ShapeMismatch, match=r"one point w, got .*\(4, 3, 7\)"):
-        ApproximateOrbit(net, M, batched)
-    with pytest.raises(ShapeMismatch, match="expected a tuple of weights"):
-        ApproximateOrbit(net, M, (w[1], w[0]))
+    with pytest.raises(ShapeMismatch, match=message):
+        ApproximateOrbit(net, *change(M, w))
+
+
+@pytest.mark.bad_input
+def test_an_element_without_a_logarithm_is_refused():
+    net, w, _ = setting(3, 2)
+    g = torch.diag(torch.tensor([1.0, -1.0, -2.0]).double())
     with pytest.raises(NoRealLogarithm):
-        ApproximateOrbit.between(net, torch.diag(torch.tensor([1.0, -1.0, -2.0]).double()), w)
+        ApproximateOrbit.between(net, g, w)

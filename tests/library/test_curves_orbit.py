@@ -1,4 +1,4 @@
-"""Curves that a symmetry draws: exp(tM)·w and the polar curve."""
+"""The curve that a symmetry draws: exp(tM)·w."""
 
 import math
 from collections.abc import Callable
@@ -11,16 +11,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.polar_curve import PolarCurve
-from mc_lib.curves import Curve, OrbitCurve
+from mc_lib.curves import OrbitCurve
 from mc_lib.curves import orbit as orbit_file
-from mc_lib.errors import NoRealLogarithm, NotConnected, NotFinite, OutOfDomain, ShapeMismatch
-from mc_lib.groups import GeneralLinear, Orthogonal, Permutation, PositiveScaling
+from mc_lib.errors import NoRealLogarithm, NotFinite, OutOfDomain, ShapeMismatch
+from mc_lib.groups import GeneralLinear, Orthogonal, PositiveScaling
 from mc_lib.layers import Fixed, Into, Layer, OutOf
 from mc_lib.networks import DeepLinear
 from mc_lib.symmetry import Symmetry
 
 F64 = torch.float64
+EYE = torch.eye(2, dtype=F64)
 ACCURACY = {torch.float32: 1e-5, F64: 1e-13}
 
 
@@ -114,6 +114,36 @@ def test_the_number_of_products_does_not_grow_with_the_number_of_times(
     assert 20 <= products(-0.501) <= 60
 
 
+@pytest.mark.parametrize(
+    ("size", "t"),
+    [(1e-8, 11_000.0), (1e-8, -3e9), (3e-4, 1e5), (0.9, 17.0), (1e-300, 1e300), (0.0, 1e308)],
+)
+def test_a_slow_curve_takes_long_steps(
+    size: float, t: float, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    m = randn(generator, 3, 3)
+    m = size * m / torch.linalg.matrix_norm(m, ord=2)
+    w = (randn(generator, 3, 2), randn(generator, 2, 3))
+    calls, tangent = [], Symmetry.tangent
+    monkeypatch.setattr(Symmetry, "tangent", lambda *a: calls.append(1) or tangent(*a))
+    curve = OrbitCurve(Symmetry.chain([Layer(GeneralLinear(3))]), (m,), w)
+    times = torch.tensor([t, 0.3 * t, 0.5, 0.0], dtype=F64)
+    found = curve(times)
+    assert len(calls) <= 40 * (1 + size * abs(t))
+    for i, at in enumerate(times.tolist()):
+        assert max(relative_errors(tuple(x[i] for x in found), expm_orbit([m], w, at))) < 1e-12
+    assert all(torch.equal(x[3], y) for x, y in zip(found, w, strict=True))
+
+
+def test_a_way_is_too_long_only_where_the_message_says_so() -> None:
+    turn = torch.tensor([[0.0, -1.01], [1.01, 0.0]], dtype=F64)
+    spin = OrbitCurve(Symmetry.chain([Layer(GeneralLinear(2))]), (turn,), (EYE, EYE))
+    t = 15_000.0  # 15 000 steps of ‖M‖ = 1.01: a way of 15 150, where 20 000 are allowed
+    assert float(spin(t)[0][0, 0]) == pytest.approx(math.cos(1.01 * t), abs=1e-10)
+    with pytest.raises(OutOfDomain, match=r"about 2\.02e\+04, above 2e\+04"):
+        spin(20_000.0)
+
+
 def test_a_curve_remembers_its_steps_and_answers_the_same(
     generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,77 +223,39 @@ def test_between_ends_at_g_w(generator: torch.Generator) -> None:
         torch.testing.assert_close(found, exact, rtol=1e-12, atol=1e-12)
 
 
-def gl_case(generator: torch.Generator) -> tuple[Symmetry, Any, Any]:
-    gl = GeneralLinear(4)
-    symmetry = Symmetry.chain([Layer(gl), Layer(gl), Layer(Orthogonal(3))])
-    g = [gl.sample(generator, component=1) for _ in range(2)]
+def of_gl(generator: torch.Generator) -> tuple[Symmetry, Any, Any]:
+    groups = (GeneralLinear(4), GeneralLinear(4), Orthogonal(3))
+    symmetry = Symmetry.chain([Layer(group) for group in groups])
+    m = [GeneralLinear(4).sample(generator, component=1) for _ in range(2)]
     q = torch.matrix_exp(torch.tensor([[0.0, 2, 1], [-2, 0, 3], [-1, -3, 0]], dtype=F64))
     w = tuple(randn(generator, *s) for s in ((4, 3), (4, 4), (3, 4), (2, 3)))
-    return symmetry, (*g, q), w
+    return symmetry, tuple(0.3 * (x - x.mT) for x in (*m, q)), w
 
 
-def scaling_case(generator: torch.Generator) -> tuple[Symmetry, Any, Any]:
-    group = PositiveScaling(4)
+def of_scalings(generator: torch.Generator) -> tuple[Symmetry, Any, Any]:
     symmetry = Symmetry(
         ((Into("a"), Fixed()), (Fixed(), OutOf("a")), (Fixed(), Fixed())),
-        {"a": Layer(group, degree=2.0)},
+        {"a": Layer(PositiveScaling(4), degree=2.0)},
     )
     w = (randn(generator, 4, 3), randn(generator, 2, 4), randn(generator, 2, 2))
-    return symmetry, (group.sample(generator),), w
+    return symmetry, (0.3 * PositiveScaling(4).sample(generator),), w
 
 
-CASES = [gl_case, scaling_case]
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_polar_curve_runs_from_w_to_g_w(case: Callable, generator: torch.Generator) -> None:
-    symmetry, g, w = case(generator)
-    curve = PolarCurve(symmetry, g, w)
-    ends = curve(torch.tensor([1.0, 0.0], dtype=F64))
-    for found, first, last in zip(ends, w, symmetry.act(g, w), strict=True):
-        assert torch.equal(found[1], first)
-        torch.testing.assert_close(found[0], last, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_polar_curve_moves_by_the_group_path(case: Callable, generator: torch.Generator) -> None:
-    symmetry, g, w = case(generator)
-    curve, t = PolarCurve(symmetry, g, w), torch.tensor(0.37, dtype=F64)
-    layers = symmetry.layers.values()
-    p = tuple(layer.group.path(x)(t) for layer, x in zip(layers, g, strict=True))
-    for found, exact in zip(curve(0.37), symmetry.act(p, w), strict=True):
-        torch.testing.assert_close(found, exact, rtol=1e-13, atol=1e-13)
-
-
-def skew_if_square(x: torch.Tensor) -> torch.Tensor:
-    return x - x.mT if x.ndim == 2 else x
-
-
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("kind", ["polar", "orbit"])
+@pytest.mark.parametrize("case", [of_gl, of_scalings])
 def test_velocity_and_acceleration_are_derivatives(
-    case: Callable, kind: str, generator: torch.Generator
+    case: Callable, generator: torch.Generator
 ) -> None:
-    symmetry, g, w = case(generator)
-    curve: Curve = PolarCurve(symmetry, g, w)
-    if kind == "orbit":
-        curve = OrbitCurve(symmetry, tuple(0.3 * skew_if_square(x) for x in g), w)
+    curve = OrbitCurve(*case(generator))
     t, h = torch.tensor([-0.2, 0.0, 0.3, 1.0], dtype=F64), 1e-5
     for f, derivative in ((curve, curve.velocity(t)), (curve.velocity, curve.acceleration(t))):
         for above, below, exact in zip(f(t + h), f(t - h), derivative, strict=True):
             torch.testing.assert_close((above - below) / (2 * h), exact, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["polar", "orbit"])
-def test_times_of_any_shape_are_batch(
-    kind: str, generator: torch.Generator, dtype: torch.dtype
-) -> None:
+def test_times_of_any_shape_are_batch(generator: torch.Generator, dtype: torch.dtype) -> None:
     m = randn(generator, 3, 3, dtype=dtype) / 3
     w = (randn(generator, 3, 2, dtype=dtype), randn(generator, 1, 3, dtype=dtype))
-    symmetry = Symmetry.chain([Layer(GeneralLinear(3))])
-    curve: Curve = OrbitCurve(symmetry, (m,), w)
-    if kind == "polar":
-        curve = PolarCurve(symmetry, (torch.matrix_exp(m),), w)
+    curve = OrbitCurve(Symmetry.chain([Layer(GeneralLinear(3))]), (m,), w)
     t = torch.tensor([[0.0, 0.3], [-1.0, 1.4]], dtype=dtype)
     close = ACCURACY[dtype]
     for f in (curve, curve.velocity, curve.acceleration):
@@ -277,14 +269,10 @@ def test_times_of_any_shape_are_batch(
     assert all(torch.equal(x[0, 0], y) for x, y in zip(curve(t), w, strict=True))
 
 
-def test_polar_curve_goes_where_no_logarithm_does() -> None:
+def test_there_is_no_orbit_curve_without_a_logarithm() -> None:
     g = (torch.diag(torch.tensor([-1.0, -2.0], dtype=F64)),)
-    w = (torch.eye(2, dtype=F64), torch.eye(2, dtype=F64))
-    symmetry = Symmetry.chain([Layer(GeneralLinear(2))])
     with pytest.raises(NoRealLogarithm):
-        OrbitCurve.between(symmetry, g, w)
-    end = PolarCurve(symmetry, g, w)(1.0)
-    torch.testing.assert_close(end[0], g[0], rtol=1e-14, atol=1e-14)
+        OrbitCurve.between(Symmetry.chain([Layer(GeneralLinear(2))]), g, (EYE, EYE))
 
 
 def test_gradients_reach_the_generator(generator: torch.Generator) -> None:
@@ -298,35 +286,17 @@ def test_gradients_reach_the_generator(generator: torch.Generator) -> None:
 
 
 @pytest.mark.bad_input
-def test_the_layer_without_a_path_is_named(generator: torch.Generator) -> None:
-    gl = GeneralLinear(2)
-    symmetry = Symmetry.chain([Layer(gl), Layer(gl)])
-    g = (gl.sample(generator, component=1), gl.sample(generator, component=-1))
-    w = tuple(torch.eye(2, dtype=F64) for _ in range(3))
-    with pytest.raises(NotConnected, match="^layer 2: det g < 0"):
-        PolarCurve(symmetry, g, w)
-    with pytest.raises(NotConnected, match="^layer 1: "):
-        PolarCurve(symmetry, g[::-1], w)
-    swap = Symmetry.chain([Layer(Permutation(2))])
-    with pytest.raises(NotConnected, match="^layer 1: "):
-        PolarCurve(swap, (torch.tensor([1, 0]),), w[:2])
-
-
-@pytest.mark.bad_input
-def test_a_generator_must_fit(generator: torch.Generator) -> None:
-    symmetry = Symmetry.chain([Layer(GeneralLinear(2))])
-    w = (torch.eye(2, dtype=F64), torch.eye(2, dtype=F64))
-    batched = torch.zeros(3, 2, 2, dtype=F64)
-    with pytest.raises(ShapeMismatch, match=r"\(3, 2, 2\)"):
-        OrbitCurve(symmetry, (batched,), w)
-    with pytest.raises(ShapeMismatch, match=r"\(3, 2, 2\)"):
-        PolarCurve(symmetry, (batched + torch.eye(2),), w)
-    with pytest.raises(ShapeMismatch, match="got 2 entries"):
-        OrbitCurve(symmetry, (w[0], w[0]), w)
-    with pytest.raises(NotFinite, match="^M: 4 of the 4 entries"):
-        OrbitCurve(symmetry, (w[0] * math.nan + math.nan,), w)
-    with pytest.raises(NotFinite, match="^w: 1 of the 4 entries"):
-        PolarCurve(symmetry, (w[0],), (w[0], torch.diag(torch.tensor([1, math.inf])).double()))
+@pytest.mark.parametrize(
+    ("m", "error", "message"),
+    [
+        pytest.param((0 * EYE.expand(3, 2, 2),), ShapeMismatch, r"\(3, 2, 2\)", id="batch"),
+        pytest.param((EYE, EYE), ShapeMismatch, "got 2 entries", id="entries"),
+        pytest.param((EYE * math.nan,), NotFinite, "^M: 4 of the 4 entries", id="nan"),
+    ],
+)
+def test_a_generator_must_fit(m: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        OrbitCurve(Symmetry.chain([Layer(GeneralLinear(2))]), m, (EYE, EYE))
 
 
 @pytest.mark.bad_input
@@ -350,10 +320,10 @@ def test_too_long_a_way_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     spin = OrbitCurve(
         Symmetry.chain([Layer(Orthogonal(2))]),
         (torch.tensor([[0.0, -2.0], [2.0, 0.0]], dtype=F64),),
-        (torch.eye(2, dtype=F64), torch.eye(2, dtype=F64)),
+        (EYE, EYE),
     )
     for t in (50.0, -50.0):
         assert float(spin(t)[0][0, 0]) == pytest.approx(math.cos(2 * t), abs=1e-13)
-        message = r"^‖M‖\|t\| is about 102, above 100, where rounding takes over"
+        message = r"^‖M‖\|t\| is about 100\.1, above 100, where rounding takes over"
         with pytest.raises(OutOfDomain, match=message):
             spin(1.001 * t)

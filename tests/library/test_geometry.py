@@ -1,6 +1,7 @@
 """Length and curvature, against circles, helices, ellipses and brute force."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -128,6 +129,62 @@ def test_length_of_a_rough_curve_is_refused() -> None:
         length(Noise())
 
 
+class Straight:
+    """A straight way along x with a speed given by its formula: a user's own class."""
+
+    start = (torch.zeros(1, dtype=F64),)
+
+    def __init__(self, speed: Callable[[Tensor], Tensor]) -> None:
+        self.speed = speed
+
+    def velocity(self, t: Tensor) -> tuple[Tensor]:
+        return (self.speed(t)[:, None],)
+
+
+def test_a_burst_of_speed_takes_points_that_meet_it() -> None:
+    way = Straight(lambda t: 1 + 1e4 * torch.exp(-(((t - 0.31415) / 1e-4) ** 2)))
+    exact = 1 + math.sqrt(math.pi)
+    assert length(way) == pytest.approx(1, rel=1e-12)  # what the docstring says can be missed
+    assert length(way, points=20_001) == pytest.approx(exact, rel=1e-10)
+    assert length(Helix(a=3, b=3), points=1000) == pytest.approx(6 * math.pi, rel=1e-10)
+
+
+def test_a_speed_that_halving_does_not_resolve_is_refused() -> None:
+    way = Straight(lambda t: 0.5 * (t - 1 / 3).abs().rsqrt())  # 7e-7 of the length lies beside 1/3
+    with pytest.raises(OutOfDomain, match=r"too rough .* rtol = 1e-10: \d+ panels"):
+        length(way)
+    assert length(way, rtol=1e-4) == pytest.approx(math.sqrt(1 / 3) + math.sqrt(2 / 3), rel=1e-4)
+
+
+class Wave:
+    """(t, e(t) sin 200t), e a Gaussian of height 1e-7 about 0.4137: a vertex at each crest."""
+
+    start = (torch.zeros(2, dtype=F64),)
+    n = 200.0
+
+    def _wave(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        d, sin, cos = t - 0.4137, torch.sin(self.n * t), torch.cos(self.n * t)
+        e, a, b = 1e-7 * torch.exp(-25 * d**2), -50 * d, 2500 * d**2 - 50  # e, e'/e, e''/e
+        slope = a * sin + self.n * cos
+        return e * sin, e * slope, e * ((b - self.n**2) * sin + 2 * self.n * a * cos)
+
+    def __call__(self, t: Tensor) -> tuple[Tensor]:
+        return (torch.stack([t, self._wave(t)[0]], -1),)
+
+    def velocity(self, t: Tensor) -> tuple[Tensor]:
+        return (torch.stack([torch.ones_like(t), self._wave(t)[1]], -1),)
+
+    def acceleration(self, t: Tensor) -> tuple[Tensor]:
+        return (torch.stack([torch.zeros_like(t), self._wave(t)[2]], -1),)
+
+
+def test_the_highest_of_many_vertices_takes_more_refinements() -> None:
+    fine = torch.linspace(0, 1, 2_000_001, dtype=F64)
+    exact = float(Wave()._wave(fine)[2].abs().max())  # κ = |y''| to (y')² = 4e-10
+    assert max_curvature(Wave(), points=34)[0] < 0.999 * exact
+    assert max_curvature(Wave(), points=100, refine=70)[0] == pytest.approx(exact, rel=1e-7)
+
+
 def test_curvature_of_a_circle_and_a_helix(dtype: torch.dtype) -> None:
     t = torch.tensor([[0.0, 0.3, 1.0]], dtype=dtype)
     k = curvature(Helix(a=4, b=4, bend=0.7, dtype=dtype), t)
@@ -226,29 +283,52 @@ def test_a_smooth_joint_is_no_corner(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.bad_input
-def test_a_corner_is_refused() -> None:
+def test_a_corner_has_no_curvature() -> None:
     chain = PolygonalChain(flat((0, 0), (1, 0), (2, 0), (2, 3)))
-    message = r"^the curve has a corner at t = 0.666667, where its direction jumps by 1.41:"
-    with pytest.raises(OutOfDomain, match=message):
-        max_curvature(chain)
     with pytest.raises(OutOfDomain, match="^t = 0.666667 is a breakpoint"):
         curvature(chain, torch.tensor([0.1, 2 / 3], dtype=F64))
     assert float(curvature(chain, 0.6666)) == 0
-    straight = PolygonalChain(flat((0, 0), (1, 0), (3, 0)))
-    assert max_curvature(straight)[0] == 0
-    slight = PolygonalChain(flat((0, 0), (1, 0), (2, 1e-9)))
-    with pytest.raises(OutOfDomain, match="jumps by 1e-09"):
-        max_curvature(slight)
 
 
 @pytest.mark.bad_input
-def test_curvature_needs_a_velocity() -> None:
-    back = QuadraticBezier(*flat((0, 1), (1, 1), (0, 1)))
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        pytest.param(
+            ((0, 0), (1, 0), (2, 0), (2, 3)),
+            r"^the curve has a corner at t = 0.666667, where its direction jumps by 1.41:",
+            id="right angle",
+        ),
+        pytest.param(((0, 0), (1, 0), (2, 1e-9)), "jumps by 1e-09", id="slight"),
+    ],
+)
+def test_a_corner_is_refused(points: tuple, message: str) -> None:
+    with pytest.raises(OutOfDomain, match=message):
+        max_curvature(PolygonalChain(flat(*points)))
+
+
+@pytest.mark.bad_input
+def test_a_chain_along_a_line_has_no_corner() -> None:
+    straight = PolygonalChain(flat((0, 0), (1, 0), (3, 0)))
+    assert max_curvature(straight)[0] == 0
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "measure",
+    [
+        pytest.param(lambda back: curvature(back, torch.tensor([0.25, 0.5])), id="curvature"),
+        pytest.param(lambda back: max_curvature(back, points=3), id="max_curvature"),
+    ],
+)
+def test_curvature_needs_a_velocity(measure: Callable) -> None:
     message = r"^the curvature needs γ' ≠ 0, but ‖γ'‖ = 0 at t = 0.5, where ‖γ‖ = 1.12$"
     with pytest.raises(OutOfDomain, match=message):
-        curvature(back, torch.tensor([0.25, 0.5]))
-    with pytest.raises(OutOfDomain, match=message):
-        max_curvature(back, points=3)
+        measure(QuadraticBezier(*flat((0, 1), (1, 1), (0, 1))))
+
+
+@pytest.mark.bad_input
+def test_a_velocity_is_compared_with_the_size_of_the_point() -> None:
     assert float(curvature(Line(*flat((1, 0), (1 + 2e-12, 0))), 0.5)) == 0
     with pytest.raises(OutOfDomain, match=r"‖γ'‖ = 5e-13 at t = 0.5, where ‖γ‖ = 1"):
         curvature(Line(*flat((1, 0), (1 + 5e-13, 0))), 0.5)
@@ -265,16 +345,32 @@ def test_a_tolerance_below_the_dtype_is_refused(dtype: torch.dtype, least: str) 
     assert length(line, rtol=float(least) * 1.01) == pytest.approx(5, rel=1e-5)
 
 
-@pytest.mark.bad_input
-def test_what_a_user_curve_cannot_compute_is_refused() -> None:
-    class Broken(Helix):
-        def velocity(self, t: float | Tensor) -> tuple[Tensor]:
-            return (super().velocity(t)[0] * math.nan,)
+class Broken(Helix):
+    """A curve whose velocity is nowhere a number."""
 
-    with pytest.raises(NotFinite, match=r"^the speed at t = 0.003\d+ is nan$"):
-        length(Broken())
-    with pytest.raises(NotFinite, match="^the curvature at t = 0.25 is nan$"):
-        curvature(Broken(), 0.25)
+    def velocity(self, t: float | Tensor) -> tuple[Tensor]:
+        return (super().velocity(t)[0] * math.nan,)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("measure", "message"),
+    [
+        pytest.param(length, r"^the speed at t = 0.003\d+ is nan$", id="length"),
+        pytest.param(
+            lambda curve: curvature(curve, 0.25),
+            "^the curvature at t = 0.25 is nan$",
+            id="curvature",
+        ),
+    ],
+)
+def test_what_a_user_curve_cannot_compute_is_refused(measure: Callable, message: str) -> None:
+    with pytest.raises(NotFinite, match=message):
+        measure(Broken())
+
+
+@pytest.mark.bad_input
+def test_a_grid_of_one_point_is_refused() -> None:
     with pytest.raises(OutOfDomain, match="^a grid on .* has 2 points or more, got 1$"):
         max_curvature(Helix(), points=1)
 

@@ -121,43 +121,75 @@ def test_other_index_vectors_are_refused(kind, bad, why):
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize("kind", [Permutation, SignedPermutation])
-def test_discrete_groups_have_no_lie_algebra(kind):
-    group, x = kind(2), torch.zeros(2)
-    calls = {
-        "exp": lambda: group.exp(x),
-        "log": lambda: group.log(x),
-        "left_tangent": lambda: group.left_tangent(x, x),
-        "right_tangent": lambda: group.right_tangent(x, x),
-    }
-    for name, call in calls.items():
-        message = rf"n=2\) is discrete, its Lie algebra is \{{0\}}: {name} is not defined$"
-        with pytest.raises(OutOfDomain, match=message):
-            call()
+@pytest.mark.parametrize(
+    ("name", "count"), [("exp", 1), ("log", 1), ("left_tangent", 2), ("right_tangent", 2)]
+)
+def test_discrete_groups_have_no_lie_algebra(kind, name, count):
+    message = rf"n=2\) is discrete, its Lie algebra is \{{0\}}: {name} is not defined$"
+    with pytest.raises(OutOfDomain, match=message):
+        getattr(kind(2), name)(*[torch.zeros(2)] * count)
 
 
 @pytest.mark.bad_input
-def test_no_path_joins_two_elements():
-    p = torch.tensor([[0, 1, 2], [0, 2, 1]])
-    message = r"^g \(batch entry \(1,\)\) is not the identity: entry 1 is 2, not 1, and Perm"
+@pytest.mark.parametrize(
+    ("group", "g", "message"),
+    [
+        pytest.param(
+            Permutation(3),
+            [[0, 1, 2], [0, 2, 1]],
+            r"^g \(batch entry \(1,\)\) is not the identity: entry 1 is 2, not 1, and Perm",
+            id="Permutation",
+        ),
+        pytest.param(
+            SignedPermutation(2),
+            [1, -2],
+            r"^g is not the identity: entry 1 is -2, not 2",
+            id="SignedPermutation",
+        ),
+    ],
+)
+def test_no_path_joins_two_elements(group, g, message):
     with pytest.raises(NotConnected, match=message):
-        Permutation(3).path(p)
-    with pytest.raises(NotConnected, match=r"^g is not the identity: entry 1 is -2, not 2"):
-        SignedPermutation(2).path(torch.tensor([1, -2]))
+        group.path(torch.tensor(g))
 
 
 @pytest.mark.bad_input
-def test_large_groups_cannot_be_numbered():
-    for group, most in ((Permutation(21), 20), (SignedPermutation(17), 16)):
-        with pytest.raises(OutOfDomain, match=rf"component needs n ≤ {most}; compare"):
-            group.component(group.identity())
+@pytest.mark.parametrize(
+    ("group", "most"),
+    [
+        pytest.param(Permutation(21), 20, id="Permutation"),
+        pytest.param(SignedPermutation(17), 16, id="SignedPermutation"),
+    ],
+)
+def test_large_groups_cannot_be_numbered(group, most):
+    with pytest.raises(OutOfDomain, match=rf"component needs n ≤ {most}; compare"):
+        group.component(group.identity())
 
 
 @pytest.mark.bad_input
-def test_elements_are_int64_vectors_of_the_right_length():
-    for kind in (Permutation, SignedPermutation):
-        with pytest.raises(DtypeMismatch, match="is an int64 tensor, got torch.float64$"):
-            kind(2).contains(torch.zeros(2))
-        with pytest.raises(DtypeMismatch, match="got a list$"):
-            kind(2).admit([0, 1])
-        with pytest.raises(ShapeMismatch, match=r"has shape \(\.\.\., 3\), got \(2,\)$"):
-            kind(3).contains(torch.tensor([0, 1]))
+@pytest.mark.parametrize("kind", [Permutation, SignedPermutation])
+@pytest.mark.parametrize(
+    ("n", "verb", "g", "error", "message"),
+    [
+        pytest.param(
+            2,
+            "contains",
+            torch.zeros(2),
+            DtypeMismatch,
+            "is an int64 tensor, got torch.float64$",
+            id="float",
+        ),
+        pytest.param(2, "admit", [0, 1], DtypeMismatch, "got a list$", id="list"),
+        pytest.param(
+            3,
+            "contains",
+            torch.tensor([0, 1]),
+            ShapeMismatch,
+            r"has shape \(\.\.\., 3\), got \(2,\)$",
+            id="short",
+        ),
+    ],
+)
+def test_elements_are_int64_vectors_of_the_right_length(kind, n, verb, g, error, message):
+    with pytest.raises(error, match=message):
+        getattr(kind(n), verb)(g)

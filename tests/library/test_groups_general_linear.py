@@ -124,18 +124,36 @@ def test_ingredients_of_sampling_at_their_edges():
 
 
 @pytest.mark.bad_input
-def test_path_refuses_the_other_component_and_singular_matrices(generator):
-    g = torch.stack((torch.eye(2), torch.diag(torch.tensor([1.0, -1.0]))))
-    with pytest.raises(NotConnected, match=r"^det g < 0 \(batch entry \(1,\)\): GL_n has two"):
-        GeneralLinear(2).path(g)
-    with pytest.raises(NotConnected, match=r"^det g < 0: GL_n"):
-        GeneralLinear(1).path(torch.tensor([[-2.0]]))
-    singular = torch.diag(torch.tensor([-1.0, 0.0]))
-    for verb in ("path", "log", "polar", "has_real_log", "inverse", "component"):
-        with pytest.raises(NotInGroup, match="singular .* value 0 against the largest 1"):
-            getattr(GeneralLinear(2), verb)(singular)
+@pytest.mark.parametrize(
+    ("g", "message"),
+    [
+        pytest.param(
+            torch.stack((torch.eye(2), torch.diag(torch.tensor([1.0, -1.0])))),
+            r"^det g < 0 \(batch entry \(1,\)\): GL_n has two",
+            id="batch",
+        ),
+        pytest.param(torch.tensor([[-2.0]]), r"^det g < 0: GL_n", id="number"),
+    ],
+)
+def test_path_refuses_the_other_component(g, message):
+    with pytest.raises(NotConnected, match=message):
+        GeneralLinear(g.shape[-1]).path(g)
+
+
+SINGULAR = torch.diag(torch.tensor([-1.0, 0.0]))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("verb", ["path", "log", "polar", "has_real_log", "inverse", "component"])
+def test_singular_matrices_are_refused(verb):
+    with pytest.raises(NotInGroup, match="singular .* value 0 against the largest 1"):
+        getattr(GeneralLinear(2), verb)(SINGULAR)
+
+
+@pytest.mark.bad_input
+def test_nothing_is_divided_by_a_singular_matrix():
     with pytest.raises(NotInGroup, match="singular to working precision"):
-        GeneralLinear(2).right_inverse(torch.eye(2), singular)
+        GeneralLinear(2).right_inverse(torch.eye(2), SINGULAR)
 
 
 @pytest.mark.bad_input
@@ -148,13 +166,16 @@ def test_exp_refuses_an_overflow():
 
 
 @pytest.mark.bad_input
-def test_samplers_say_their_domain():
-    r = torch.Generator()
-    for c in (0.999, float("nan"), 3e15):
-        with pytest.raises(OutOfDomain, match=r"must lie in \[1, 2\.25e\+15\) for n = 2"):
-            GeneralLinear(2).sample(r, condition=c)
+@pytest.mark.parametrize("condition", [0.999, float("nan"), 3e15])
+def test_samples_of_an_impossible_condition_are_refused(condition):
+    with pytest.raises(OutOfDomain, match=r"must lie in \[1, 2\.25e\+15\) for n = 2"):
+        GeneralLinear(2).sample(torch.Generator(), condition=condition)
+
+
+@pytest.mark.bad_input
+def test_samples_of_no_component_are_refused():
     with pytest.raises(OutOfDomain, match=r"^component is \+1, -1 or None, got 0$"):
-        GeneralLinear(2).sample(r, component=0)
+        GeneralLinear(2).sample(torch.Generator(), component=0)
 
 
 @pytest.mark.parametrize("batch", [(), (1,), (1, 1), (2,)])

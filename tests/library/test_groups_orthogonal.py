@@ -138,53 +138,85 @@ def test_exp_of_a_quarter_turn_and_the_transpose_as_inverse():
 
 
 @pytest.mark.bad_input
-def test_exp_and_tangents_refuse_a_matrix_that_is_not_skew():
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param(lambda group, m: group.exp(m), id="exp"),
+        pytest.param(lambda group, m: group.left_tangent(m, torch.eye(3)), id="left_tangent"),
+        pytest.param(lambda group, m: group.right_tangent(torch.eye(3), m), id="right_tangent"),
+    ],
+)
+def test_exp_and_tangents_refuse_a_matrix_that_is_not_skew(verb):
     m = torch.zeros(2, 3, 3)
     m[1, 0, 2], m[1, 2, 0], m[1, 1, 1] = 5.0, -4.75, 0.1
-    group, x = Orthogonal(3), torch.eye(3)
     message = r"^not skew-symmetric \(batch entry \(1,\)\): M\[0, 2\] \+ M\[2, 0\] = 0\.25, not 0$"
-    for verb in (
-        group.exp,
-        lambda m: group.left_tangent(m, x),
-        lambda m: group.right_tangent(x, m),
-    ):
-        with pytest.raises(OutOfDomain, match=message):
-            verb(m)
-    with pytest.raises(
-        OutOfDomain, match=r"^not skew-symmetric: M\[1, 1\] \+ M\[1, 1\] = 2, not 0"
-    ):
-        group.exp(torch.diag(torch.tensor([0.0, 1.0, 0.0])))
-    with pytest.raises(
-        ShapeMismatch, match=r"a Lie algebra element of Orthogonal\(n=3\) has shape"
-    ):
-        group.exp(torch.zeros(2, 2))
+    with pytest.raises(OutOfDomain, match=message):
+        verb(Orthogonal(3), m)
 
 
 @pytest.mark.bad_input
-def test_reflections_have_no_log_and_no_path():
+@pytest.mark.parametrize(
+    ("m", "error", "message"),
+    [
+        pytest.param(
+            torch.diag(torch.tensor([0.0, 1.0, 0.0])),
+            OutOfDomain,
+            r"^not skew-symmetric: M\[1, 1\] \+ M\[1, 1\] = 2, not 0",
+            id="diagonal",
+        ),
+        pytest.param(
+            torch.zeros(2, 2),
+            ShapeMismatch,
+            r"a Lie algebra element of Orthogonal\(n=3\) has shape",
+            id="shape",
+        ),
+    ],
+)
+def test_exp_refuses_what_is_not_in_the_lie_algebra(m, error, message):
+    with pytest.raises(error, match=message):
+        Orthogonal(3).exp(m)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("verb", [Orthogonal(2).log, Orthogonal(2).path, log_rotation])
+def test_reflections_have_no_log_and_no_path(verb):
     q = torch.stack((torch.eye(2), torch.diag(torch.tensor([1.0, -1.0]))))
-    for verb in (Orthogonal(2).log, Orthogonal(2).path, log_rotation):
-        with pytest.raises(NotConnected, match=r"^det Q = -1 \(batch entry \(1,\)\): a reflection"):
-            verb(q)
+    with pytest.raises(NotConnected, match=r"^det Q = -1 \(batch entry \(1,\)\): a reflection"):
+        verb(q)
 
 
 @pytest.mark.bad_input
 @pytest.mark.usefixtures("single_precision")
-def test_matrices_that_are_not_orthogonal_are_refused():
+@pytest.mark.parametrize("verb", ["log", "path", "inverse", "component", "admit", "require"])
+def test_matrices_that_are_not_orthogonal_are_refused(verb):
     q = torch.stack((torch.eye(2), 2 * torch.eye(2)))
     message = (
         r"\(batch entry \(1,\)\): ‖.ᵀ. − I‖/‖I‖ = 3, at most 0.0001 counts as zero in torch.fl"
     )
-    group = Orthogonal(2)
-    for verb in (group.log, group.path, group.inverse, group.component, group.admit, group.require):
-        with pytest.raises(NotInGroup, match=message):
-            verb(q)
-    with pytest.raises(ShapeMismatch, match=r"has shape \(\.\.\., 2, 2\), got \(3, 3\)$"):
-        group.contains(torch.eye(3))
-    for pair in ((q, torch.eye(3)), (torch.eye(3), q)):
-        with pytest.raises(ShapeMismatch, match="got"):
-            group.compose(*pair)
-    with pytest.raises(ShapeMismatch, match="got"):
-        group.log(torch.eye(3))
+    with pytest.raises(NotInGroup, match=message):
+        getattr(Orthogonal(2), verb)(q)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        pytest.param(
+            lambda group, q: group.contains(torch.eye(3)),
+            r"has shape \(\.\.\., 2, 2\), got \(3, 3\)$",
+            id="contains",
+        ),
+        pytest.param(lambda group, q: group.compose(q, torch.eye(3)), "got", id="second factor"),
+        pytest.param(lambda group, q: group.compose(torch.eye(3), q), "got", id="first factor"),
+        pytest.param(lambda group, q: group.log(torch.eye(3)), "got", id="log"),
+    ],
+)
+def test_matrices_of_another_size_are_refused(call, message):
+    with pytest.raises(ShapeMismatch, match=message):
+        call(Orthogonal(2), torch.stack((torch.eye(2), 2 * torch.eye(2))))
+
+
+@pytest.mark.bad_input
+def test_samples_of_no_component_are_refused():
     with pytest.raises(OutOfDomain, match="component is"):
-        group.sample(torch.Generator(), component=2)
+        Orthogonal(2).sample(torch.Generator(), component=2)

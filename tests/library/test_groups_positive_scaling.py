@@ -62,56 +62,115 @@ def test_it_is_a_subgroup_of_gl(generator):
 
 
 @pytest.mark.bad_input
-@pytest.mark.usefixtures("single_precision")
-def test_factors_that_are_not_positive_are_refused():
-    group = PositiveScaling(2)
+@pytest.mark.parametrize(
+    ("verb", "more"),
+    [
+        *((verb, ()) for verb in ("admit", "require", "inverse", "log", "path", "component")),
+        ("power", (2,)),
+    ],
+)
+def test_factors_that_are_not_positive_are_refused(verb, more):
     g = torch.tensor([[1.0, 2.0], [3.0, -4.5]])
     message = r"\(batch entry \(1,\)\): factor 1 is -4\.5, not positive \(with a finite inverse\)$"
-    verbs = [group.admit, group.require, group.inverse, group.log, group.path, group.component]
-    for verb in [*verbs, lambda g: group.power(g, 2)]:
-        with pytest.raises(NotInGroup, match=message):
-            verb(g)
-    with pytest.raises(NotInGroup, match="factor 0 is 9.99995e-41"):
-        group.admit(torch.tensor([1e-40, 1.0]))
-    with pytest.raises(NotFinite, match="1 of the 2 entries"):
-        group.admit(torch.tensor([float("inf"), 1.0]))
-    with pytest.raises(ShapeMismatch, match=r"has shape \(\.\.\., 2\), got \(3,\)$"):
-        group.contains(torch.ones(3))
+    with pytest.raises(NotInGroup, match=message):
+        getattr(PositiveScaling(2), verb)(g, *more)
 
 
 @pytest.mark.bad_input
 @pytest.mark.usefixtures("single_precision")
-def test_results_outside_the_range_of_the_dtype_are_refused():
-    group = PositiveScaling(2)
-    message = (
-        r"^the factors \(batch entry \(1,\)\) range from 1 to inf: torch.float32 holds 1\.18e-38 "
-    )
-    with pytest.raises(OutOfDomain, match=message + r"to 8\.51e\+37$"):
-        group.exp(torch.tensor([[0.0, 0.0], [0.0, 100.0]]))
-    big = torch.tensor([1.0, 1e30])
-    for call in (
-        lambda: group.compose(big, big),
-        lambda: group.power(big, 2),
-        lambda: group.power(big, -2.0),
-        lambda: group.power(big, float("nan")),
-        lambda: group.exp(-100 * torch.ones(2)),
-    ):
-        with pytest.raises(OutOfDomain, match="the factors range from"):
-            call()
-    for pair in ((big, torch.ones(3)), (torch.ones(3), big)):
-        with pytest.raises(ShapeMismatch, match=r"has shape \(\.\.\., 2\), got \(3,\)$"):
-            group.compose(*pair)
-    with pytest.raises(ShapeMismatch, match="a Lie algebra element of PositiveScaling"):
-        group.exp(torch.ones(3))
+@pytest.mark.parametrize(
+    ("verb", "g", "error", "message"),
+    [
+        pytest.param("admit", [1e-40, 1.0], NotInGroup, "factor 0 is 9.99995e-41", id="tiny"),
+        pytest.param("admit", [float("inf"), 1.0], NotFinite, "1 of the 2 entries", id="inf"),
+        pytest.param(
+            "contains",
+            [1.0, 1.0, 1.0],
+            ShapeMismatch,
+            r"has shape \(\.\.\., 2\), got \(3,\)$",
+            id="shape",
+        ),
+    ],
+)
+def test_what_are_no_factors_is_refused(verb, g, error, message):
+    with pytest.raises(error, match=message):
+        getattr(PositiveScaling(2), verb)(torch.tensor(g))
 
 
 @pytest.mark.bad_input
-def test_times_are_floating_point_tensors():
+@pytest.mark.usefixtures("single_precision")
+def test_an_exponential_too_large_is_refused_with_the_range():
+    message = (
+        r"^the factors \(batch entry \(1,\)\) range from 1 to inf: torch.float32 holds 1\.18e-38 "
+        r"to 8\.51e\+37$"
+    )
+    with pytest.raises(OutOfDomain, match=message):
+        PositiveScaling(2).exp(torch.tensor([[0.0, 0.0], [0.0, 100.0]]))
+
+
+BIG = torch.tensor([1.0, 1e30], dtype=torch.float32)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda group: group.compose(BIG, BIG), id="compose"),
+        pytest.param(lambda group: group.power(BIG, 2), id="square"),
+        pytest.param(lambda group: group.power(BIG, -2.0), id="inverse square"),
+        pytest.param(lambda group: group.power(BIG, float("nan")), id="nan"),
+        pytest.param(
+            lambda group: group.exp(torch.full((2,), -100.0, dtype=torch.float32)), id="exp"
+        ),
+    ],
+)
+def test_results_outside_the_range_of_the_dtype_are_refused(call):
+    with pytest.raises(OutOfDomain, match="the factors range from"):
+        call(PositiveScaling(2))
+
+
+@pytest.mark.bad_input
+@pytest.mark.usefixtures("single_precision")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        pytest.param(
+            lambda group, ones: group.compose(BIG, ones),
+            r"has shape \(\.\.\., 2\), got \(3,\)$",
+            id="second factor",
+        ),
+        pytest.param(
+            lambda group, ones: group.compose(ones, BIG),
+            r"has shape \(\.\.\., 2\), got \(3,\)$",
+            id="first factor",
+        ),
+        pytest.param(
+            lambda group, ones: group.exp(ones),
+            "a Lie algebra element of PositiveScaling",
+            id="exp",
+        ),
+    ],
+)
+def test_more_factors_than_neurons_are_refused(call, message):
+    with pytest.raises(ShapeMismatch, match=message):
+        call(PositiveScaling(2), torch.ones(3))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("wrong", [0.5, torch.tensor(1)], ids=["number", "integer"])
+def test_times_are_floating_point_tensors(wrong):
+    with pytest.raises(DtypeMismatch, match="^the times t: "):
+        PositiveScaling(1).path(torch.ones(1))(wrong)
+
+
+@pytest.mark.bad_input
+def test_times_are_finite():
     path = PositiveScaling(1).path(torch.ones(1))
-    for wrong, error in ((0.5, DtypeMismatch), (torch.tensor(1), DtypeMismatch)):
-        with pytest.raises(error, match="^the times t: "):
-            path(wrong)
     with pytest.raises(NotFinite, match="the times t: 1 of the 1 entries"):
         path.velocity(torch.tensor(float("nan")))
+
+
+@pytest.mark.bad_input
+def test_samples_of_an_impossible_condition_are_refused():
     with pytest.raises(OutOfDomain, match=r"must lie in \[1, 8\.39e\+06\) for n = 1"):
         PositiveScaling(1).sample(torch.Generator(), condition=1e7, dtype=torch.float32)

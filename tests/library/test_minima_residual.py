@@ -1,4 +1,4 @@
-"""The minimum with a skip connection: three pieces or two, its paths, and the paper's chart."""
+"""The minimum with a skip connection: three pieces or two, and its paths."""
 
 import itertools
 
@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 
 from mc_lib import minima
 from mc_lib.curves import Line
-from mc_lib.errors import (
-    NotAMinimum,
-    NotConnected,
-    OutOfDomain,
-    RankDeficient,
-    ShapeMismatch,
-)
+from mc_lib.errors import NotAMinimum, NotConnected, OutOfDomain, RankDeficient, ShapeMismatch
 from mc_lib.minima.residual import is_scalar, labels, placed, without_skip
 from mc_lib.minima.residual_path import BundleMove, core, lift
 from mc_lib.networks import ResidualLinear
@@ -336,53 +330,91 @@ def test_a_bundle_move_is_a_curve_of_its_own():
     torch.testing.assert_close(m, move.paths[1](t)[0], rtol=1e-10, atol=1e-10)
 
 
-# -- the chart of Proposition 4.3 --------------------------------------------------
-signed = st.floats(0.1, 3).flatmap(lambda x: st.sampled_from([x, -x]))
-
-
 # -- errors --------------------------------------------------------------------
 @pytest.mark.bad_input
-def test_refusals_name_the_sign_that_differs():
+def test_the_refusal_names_the_sign_of_the_block():
     net = scalar()
-    w = {b: at(net, [[1.0]], [[b]]) for b in (1.0, -3.0)}
     with pytest.raises(NotConnected) as error:
-        minima.connect(net, w[1.0], w[-3.0])
+        minima.connect(net, at(net, [[1.0]], [[1.0]]), at(net, [[1.0]], [[-3.0]]))
     assert str(error.value) == (
         "det(εI + W_2 W_1) is 2 at one end and -2 at the other: it cannot vanish on the "
         "minimum, where W_3 (εI + W_2 W_1) = A has full rank"
     )
+
+
+@pytest.mark.bad_input
+def test_the_refusal_names_the_sign_of_w1():
+    net = scalar()
     with pytest.raises(NotConnected) as error:
-        minima.connect(net, w[-3.0], at(net, [[-2.0]], [[3.0]]))
+        minima.connect(net, at(net, [[1.0]], [[-3.0]]), at(net, [[-2.0]], [[3.0]]))
     assert str(error.value) == (
         "W_1 is 1 at one end and -2 at the other: with 1 × 1 weights and (ε + W_2 W_1)/ε < 0 "
         "it cannot vanish, as W_2 W_1 ≠ 0"
     )
-    with pytest.raises(NotAMinimum, match="loss 1 is above"):
-        minima.connect(net, w[1.0], (ONE, 0 * ONE, 2 * ONE))
-    with pytest.raises(ShapeMismatch, match="w1 has shapes"):
-        minima.connect(net, w[1.0], tuple(x[None] for x in w[1.0]))
 
 
 @pytest.mark.bad_input
-def test_networks_and_samples_out_of_reach_are_refused():
-    with pytest.raises(RankDeficient, match=r"A = Y X⁺ \(2 × 2\) has rank 1, not 2"):
-        minima.count_components(ResidualLinear(EYE, torch.ones(2, 2).double(), 2, 1.0))
-    with pytest.raises(RankDeficient, match=r"a hidden width of \(1, 2\) is below the rank 2"):
-        minima.count_components(ResidualLinear(EYE, EYE, 1, 0.0))
-    wide = torch.tensor([[1.0, 0.0, 0.0]]).double()
-    out_of_reach = ResidualLinear(torch.ones(1, 3).double(), wide, 1, 1.0)
-    for verb in (
-        lambda: minima.sample(out_of_reach, seeded()),
-        lambda: minima.component(out_of_reach, (ONE, ONE, ONE)),
-    ):
-        with pytest.raises(RankDeficient, match="leaves 0.667 of ‖Y‖² = 1"):
-            verb()
-    for net, signs, names in (
-        (scalar(), (-1, 0), r"\[\(1, 0\), \(-1, 1\), \(-1, -1\)\], got \(-1, 0\)"),
-        (network(2, 2), (1,), r"\[\(1, 0\), \(-1, 0\)\], got \(1,\)"),
-    ):
-        with pytest.raises(OutOfDomain, match=f"signs: one of the components {names}"):
-            minima.sample(net, seeded(), signs=signs)
+@pytest.mark.parametrize(
+    ("end", "error", "message"),
+    [
+        pytest.param((ONE, 0 * ONE, 2 * ONE), NotAMinimum, "loss 1 is above", id="off"),
+        pytest.param((ONE[None],) * 3, ShapeMismatch, "w1 has shapes", id="batch"),
+    ],
+)
+def test_ends_that_are_no_single_minima_are_refused(end, error, message):
+    net = scalar()
+    with pytest.raises(error, match=message):
+        minima.connect(net, at(net, [[1.0]], [[1.0]]), end)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        pytest.param(
+            ResidualLinear(EYE, torch.ones(2, 2).double(), 2, 1.0),
+            r"A = Y X⁺ \(2 × 2\) has rank 1, not 2",
+            id="target",
+        ),
+        pytest.param(
+            ResidualLinear(EYE, EYE, 1, 0.0),
+            r"a hidden width of \(1, 2\) is below the rank 2",
+            id="no skip",
+        ),
+    ],
+)
+def test_networks_without_the_assumed_ranks_are_refused(net, message):
+    with pytest.raises(RankDeficient, match=message):
+        minima.count_components(net)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param(lambda net: minima.sample(net, seeded()), id="sample"),
+        pytest.param(lambda net: minima.component(net, (ONE, ONE, ONE)), id="component"),
+    ],
+)
+def test_data_out_of_reach_are_refused(verb):
+    y = torch.tensor([[1.0, 0.0, 0.0]]).double()
+    with pytest.raises(RankDeficient, match="leaves 0.667 of ‖Y‖² = 1"):
+        verb(ResidualLinear(torch.ones(1, 3).double(), y, 1, 1.0))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("net", "signs", "names"),
+    [
+        pytest.param(
+            scalar(), (-1, 0), r"\[\(1, 0\), \(-1, 1\), \(-1, -1\)\], got \(-1, 0\)", id="scalar"
+        ),
+        pytest.param(network(2, 2), (1,), r"\[\(1, 0\), \(-1, 0\)\], got \(1,\)", id="matrices"),
+    ],
+)
+def test_signs_name_a_component(net, signs, names):
+    with pytest.raises(OutOfDomain, match=f"signs: one of the components {names}"):
+        minima.sample(net, seeded(), signs=signs)
 
 
 @pytest.mark.bad_input

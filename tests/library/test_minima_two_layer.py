@@ -337,66 +337,130 @@ def test_the_count_needs_one_neuron_more_than_columns():
 
 # -- errors --------------------------------------------------------------------
 @pytest.mark.bad_input
-def test_too_few_neurons_are_refused():
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param(lambda net, w: minima.count_components(net), id="count_components"),
+        pytest.param(minima.component, id="component"),
+    ],
+)
+def test_components_of_too_few_neurons_are_refused(verb):
     net = network(4, 3, 3)
-    w = minima.sample(net, seeded())
     message = r"known for h ≥ k \+ 1 = 4 hidden neurons, k the columns of data; got h = 3"
-    for verb in (minima.count_components, lambda n: minima.component(n, w)):
-        with pytest.raises(RankDeficient, match=message):
-            verb(net)
-    with pytest.raises(RankDeficient, match=r"a free row: h ≥ k \+ 1 = 4 hidden neurons, got 3"):
-        exchange_corners(net, w[0], w[0])
-    narrow = network(4, 3, 2)
-    for verb in (
-        lambda: minima.sample(narrow, seeded()),
-        lambda: require_full_rank(narrow, normal(2, 4)),
-    ):
-        with pytest.raises(RankDeficient) as error:
-            verb()
-        assert str(error.value) == (
-            "σ(VX) is 2 × 3: full column rank needs h ≥ k = 3 hidden neurons, and a path "
-            "between any two minima h ≥ k + 1"
-        )
+    with pytest.raises(RankDeficient, match=message):
+        verb(net, minima.sample(net, seeded()))
 
 
 @pytest.mark.bad_input
-def test_features_without_full_rank_are_refused_with_the_end():
-    net = TwoLayer(torch.eye(2).double(), torch.zeros(1, 2).double() + 1, 3, torch.relu)
-    good = above(net, torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]).double())
-    flat = above(net, torch.tensor([[1.0, 1.0], [1.0, 1.0], [-1.0, -1.0]]).double())
-    with pytest.raises(RankDeficient, match=r"σ\(VX\) at w1 does not have full column rank 2: sm"):
-        minima.connect(net, good, flat)
-    with pytest.raises(RankDeficient, match=r"σ\(VX\) at w0 does not .* against the largest 2"):
-        minima.connect(net, flat, good)
-    with pytest.raises(RankDeficient, match=r"σ\(VX\) does not have full column rank 2: smallest"):
-        minima.component(net, flat)
-    dead = torch.stack([good[0], -good[0]])
-    with pytest.raises(
-        RankDeficient, match=r"rank 2 \(batch entry \(1,\)\): .* 0 against the larg"
-    ):
-        require_full_rank(net, dead)
-    with pytest.raises(NotAMinimum):
-        minima.connect(net, good, (good[0], good[1] + 1))
-    with pytest.raises(NotAMinimum):
-        minima.component(net, (good[0], good[1] + 1))
-    with pytest.raises(ShapeMismatch, match="w0 has shapes"):
-        minima.connect(net, tuple(x[None] for x in good), good)
+def test_an_exchange_without_a_free_row_is_refused():
+    net = network(4, 3, 3)
+    v, _ = minima.sample(net, seeded())
+    with pytest.raises(RankDeficient, match=r"a free row: h ≥ k \+ 1 = 4 hidden neurons, got 3"):
+        exchange_corners(net, v, v)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param(lambda net: minima.sample(net, seeded()), id="sample"),
+        pytest.param(lambda net: require_full_rank(net, normal(2, 4)), id="require_full_rank"),
+    ],
+)
+def test_fewer_neurons_than_columns_are_refused(verb):
+    with pytest.raises(RankDeficient) as error:
+        verb(network(4, 3, 2))
+    assert str(error.value) == (
+        "σ(VX) is 2 × 3: full column rank needs h ≥ k = 3 hidden neurons, and a path "
+        "between any two minima h ≥ k + 1"
+    )
+
+
+PLAIN = TwoLayer(torch.eye(2).double(), torch.ones(1, 2).double(), 3, torch.relu)
+GOOD = above(PLAIN, torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]).double())
+FLAT = above(PLAIN, torch.tensor([[1.0, 1.0], [1.0, 1.0], [-1.0, -1.0]]).double())
+OFF = (GOOD[0], GOOD[1] + 1)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("w0", "w1", "error", "message"),
+    [
+        pytest.param(
+            GOOD,
+            FLAT,
+            RankDeficient,
+            r"σ\(VX\) at w1 does not have full column rank 2: sm",
+            id="flat end",
+        ),
+        pytest.param(
+            FLAT,
+            GOOD,
+            RankDeficient,
+            r"σ\(VX\) at w0 does not .* against the largest 2",
+            id="flat start",
+        ),
+        pytest.param(GOOD, OFF, NotAMinimum, None, id="end off"),
+        pytest.param(
+            tuple(x[None] for x in GOOD), GOOD, ShapeMismatch, "w0 has shapes", id="start a batch"
+        ),
+    ],
+)
+def test_ends_that_no_path_joins_are_refused(w0, w1, error, message):
+    with pytest.raises(error, match=message):
+        minima.connect(PLAIN, w0, w1)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("w", "error", "message"),
+    [
+        pytest.param(
+            FLAT,
+            RankDeficient,
+            r"σ\(VX\) does not have full column rank 2: smallest",
+            id="flat",
+        ),
+        pytest.param(OFF, NotAMinimum, None, id="off"),
+    ],
+)
+def test_points_without_a_component_are_refused(w, error, message):
+    with pytest.raises(error, match=message):
+        minima.component(PLAIN, w)
+
+
+@pytest.mark.bad_input
+def test_the_batch_entry_without_full_rank_is_named():
+    dead = torch.stack([GOOD[0], -GOOD[0]])
+    message = r"rank 2 \(batch entry \(1,\)\): .* 0 against the larg"
+    with pytest.raises(RankDeficient, match=message):
+        require_full_rank(PLAIN, dead)
+
+
+EYE = torch.eye(2, dtype=torch.float64)
+SQUARE = TwoLayer(EYE, EYE, 2, lambda z: z)
 
 
 @pytest.mark.bad_input
 def test_with_as_many_neurons_as_columns_a_path_may_not_be_found():
-    net = TwoLayer(torch.eye(2).double(), torch.eye(2).double(), 2, lambda z: z)
-    eye = torch.eye(2).double()
     with pytest.raises(NotConnected) as error:
-        minima.connect(net, (eye, eye), (eye.flip(0), eye.flip(0)))
+        minima.connect(SQUARE, (EYE, EYE), (EYE.flip(0), EYE.flip(0)))
     assert str(error.value) == (
         "no path was found, which does not mean that there is none: det σ(VX) has opposite "
         "signs at the ends, so σ(VX) is singular somewhere on every path. With h = k = 2 hidden "
         "neurons none is promised; with h ≥ k + 1 there always is one"
     )
-    with pytest.raises(NotConnected, match=r"neither the segment nor 0 third V kept σ\(VX\) inver"):
-        connect(net, (eye, eye), (-eye, -eye), tries=0)
-    assert minima.connect(net, (eye, eye), (2 * eye, eye / 2)).route == "straight"
+
+
+@pytest.mark.bad_input
+def test_a_search_that_is_not_made_finds_no_path():
+    message = r"neither the segment nor 0 third V kept σ\(VX\) inver"
+    with pytest.raises(NotConnected, match=message):
+        connect(SQUARE, (EYE, EYE), (-EYE, -EYE), tries=0)
+
+
+def test_with_as_many_neurons_as_columns_the_segment_may_do():
+    assert minima.connect(SQUARE, (EYE, EYE), (2 * EYE, EYE / 2)).route == "straight"
 
 
 @pytest.mark.bad_input

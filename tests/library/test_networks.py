@@ -114,11 +114,21 @@ def test_data_that_are_no_matrices_with_equal_columns_are_refused(x, y, message)
 
 
 @pytest.mark.bad_input
-def test_data_of_mixed_dtype_or_with_nan_are_refused():
-    with pytest.raises(DtypeMismatch, match="X and Y: mixed dtypes"):
-        DeepLinear(EYE, EYE.float(), (2,))
-    with pytest.raises(NotFinite, match="X and Y: 4 of the 4 entries of tensor 1"):
-        DeepLinear(EYE, EYE * float("nan"), (2,))
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        pytest.param(EYE.float(), DtypeMismatch, "X and Y: mixed dtypes", id="dtypes"),
+        pytest.param(
+            EYE * float("nan"),
+            NotFinite,
+            "X and Y: 4 of the 4 entries of tensor 1",
+            id="nan",
+        ),
+    ],
+)
+def test_data_of_mixed_dtype_or_with_nan_are_refused(y, error, message):
+    with pytest.raises(error, match=message):
+        DeepLinear(EYE, y, (2,))
 
 
 @pytest.mark.bad_input
@@ -147,32 +157,48 @@ def test_a_square_network_has_a_hidden_layer(depth):
 
 
 @pytest.mark.bad_input
-def test_weights_that_do_not_fit_are_refused_with_the_shapes():
+@pytest.mark.parametrize("verb", ["require_weights", "output", "loss"])
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        pytest.param(list, "got list", id="a list"),
+        pytest.param(lambda w: w[:1], r"got \[\(4, 3\)\]", id="one weight"),
+        pytest.param(
+            lambda w: (*w, w[0]), r"got \[\(4, 3\), \(2, 4\), \(4, 3\)\]", id="three weights"
+        ),
+        pytest.param(lambda w: (w[0].mT, w[1]), r"got \[\(3, 4\), \(2, 4\)\]", id="transposed"),
+        pytest.param(lambda w: (w[0][0], w[1]), r"got \[\(3,\), \(2, 4\)\]", id="a vector"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_with_the_shapes(verb, change, got):
     net = network((3, 4, 2), 5)
-    w = weights(net)
-    wrong = [
-        (list(w), "got list"),
-        (w[:1], r"got \[\(4, 3\)\]"),
-        ((*w, w[0]), r"got \[\(4, 3\), \(2, 4\), \(4, 3\)\]"),
-        ((w[0].mT, w[1]), r"got \[\(3, 4\), \(2, 4\)\]"),
-        ((w[0][0], w[1]), r"got \[\(3,\), \(2, 4\)\]"),
-    ]
-    for bad, got in wrong:
-        for verb in (net.require_weights, net.output, net.loss):
-            with pytest.raises(
-                ShapeMismatch, match=rf"a tuple of weights of shapes \[\(4, 3\), \(2, 4\)\], {got}"
-            ):
-                verb(bad)
+    message = rf"a tuple of weights of shapes \[\(4, 3\), \(2, 4\)\], {got}"
+    with pytest.raises(ShapeMismatch, match=message):
+        getattr(net, verb)(change(weights(net)))
 
 
 @pytest.mark.bad_input
-def test_weights_of_another_dtype_or_with_nan_are_refused():
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        pytest.param(
+            lambda w: tuple(x.float() for x in w),
+            DtypeMismatch,
+            "X and the weights: mixed dtypes",
+            id="dtypes",
+        ),
+        pytest.param(
+            lambda w: (w[0], w[1] / 0),
+            NotFinite,
+            "X and the weights: 8 of the 8 entries of tensor 2",
+            id="infinite",
+        ),
+    ],
+)
+def test_weights_of_another_dtype_or_with_nan_are_refused(change, error, message):
     net = network((3, 4, 2), 5)
-    w = weights(net)
-    with pytest.raises(DtypeMismatch, match="X and the weights: mixed dtypes"):
-        net.loss(tuple(x.float() for x in w))
-    with pytest.raises(NotFinite, match="X and the weights: 8 of the 8 entries of tensor 2"):
-        net.loss((w[0], w[1] / 0))
+    with pytest.raises(error, match=message):
+        net.loss(change(weights(net)))
 
 
 @pytest.mark.bad_input

@@ -97,16 +97,22 @@ def test_a_matrix_is_no_symmetry_of_a_two_layer_network():
 
 
 # -- errors --------------------------------------------------------------------
+both_kinds = pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda x, y, hidden=1: ResidualLinear(x, y, hidden, 1.0), id="residual"),
+        pytest.param(lambda x, y, hidden=1: TwoLayer(x, y, hidden, torch.tanh), id="two_layer"),
+    ],
+)
+
+
 @pytest.mark.bad_input
+@both_kinds
 @pytest.mark.parametrize("hidden", [0, -1])
-def test_a_hidden_layer_has_a_neuron(hidden):
-    for make in (
-        lambda: ResidualLinear(EYE, EYE, hidden, 1.0),
-        lambda: TwoLayer(EYE, EYE, hidden, torch.tanh),
-    ):
-        with pytest.raises(OutOfDomain) as error:
-            make()
-        assert str(error.value) == f"the hidden width is 1 or more, got {hidden}"
+def test_a_hidden_layer_has_a_neuron(make, hidden):
+    with pytest.raises(OutOfDomain) as error:
+        make(EYE, EYE, hidden)
+    assert str(error.value) == f"the hidden width is 1 or more, got {hidden}"
 
 
 @pytest.mark.bad_input
@@ -116,51 +122,99 @@ def test_epsilon_is_finite(epsilon):
         ResidualLinear(EYE, EYE, 1, epsilon)
 
 
+ONES = torch.ones(2, 2, dtype=torch.float32)
+
+
 @pytest.mark.bad_input
-@pytest.mark.usefixtures("single_precision")
-def test_data_are_checked_as_for_the_linear_network():
-    ones = torch.ones(2, 2)
+def test_the_inputs_of_a_residual_network_have_full_row_rank():
     with pytest.raises(RankDeficient, match=r"X of shape \(2, 2\) has rank 1, not .* rank 2"):
-        ResidualLinear(ones, ones, 1, 1.0)
-    assert TwoLayer(ones, ones, 1, torch.tanh).hidden == 1
-    for make in (
-        lambda x, y: ResidualLinear(x, y, 1, 1.0),
-        lambda x, y: TwoLayer(x, y, 1, torch.tanh),
-    ):
-        with pytest.raises(ShapeMismatch, match=r"equal k, got X \(2, 2\) and Y \(2, 3\)"):
-            make(ones, torch.ones(2, 3))
-        with pytest.raises(ShapeMismatch, match=r"and a column or more, got X \(2, 0\) and"):
-            make(ones[:, :0], ones[:, :0])
-        with pytest.raises(ShapeMismatch, match=r"a row and .*, got X \(2, 2\) and Y \(0, 2\)"):
-            make(ones, ones[:0])
-        with pytest.raises(ShapeMismatch, match=r"got X \(2, 2, 2\) and"):
-            make(torch.ones(2, 2, 2), ones)
-        with pytest.raises(ShapeMismatch, match=r"and Y \(2,\)"):
-            make(ones, ones[0])
-        with pytest.raises(DtypeMismatch, match="X and Y: mixed dtypes"):
-            make(ones, ones.double())
+        ResidualLinear(ONES, ONES, 1, 1.0)
+    assert TwoLayer(ONES, ONES, 1, torch.tanh).hidden == 1
 
 
 @pytest.mark.bad_input
+@both_kinds
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        pytest.param(
+            ONES,
+            torch.ones(2, 3, dtype=torch.float32),
+            ShapeMismatch,
+            r"equal k, got X \(2, 2\) and Y \(2, 3\)",
+            id="columns",
+        ),
+        pytest.param(
+            ONES[:, :0],
+            ONES[:, :0],
+            ShapeMismatch,
+            r"and a column or more, got X \(2, 0\) and",
+            id="no column",
+        ),
+        pytest.param(
+            ONES,
+            ONES[:0],
+            ShapeMismatch,
+            r"a row and .*, got X \(2, 2\) and Y \(0, 2\)",
+            id="no row",
+        ),
+        pytest.param(
+            ONES.expand(2, 2, 2), ONES, ShapeMismatch, r"got X \(2, 2, 2\) and", id="batch"
+        ),
+        pytest.param(ONES, ONES[0], ShapeMismatch, r"and Y \(2,\)", id="vector"),
+        pytest.param(ONES, ONES.double(), DtypeMismatch, "X and Y: mixed dtypes", id="dtypes"),
+    ],
+)
+def test_data_are_checked_as_for_the_linear_network(make, x, y, error, message):
+    with pytest.raises(error, match=message):
+        make(x, y)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("verb", ["require_weights", "output", "loss"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(list, "expected a tuple of weights of shapes .* list", id="a list"),
+        pytest.param(
+            lambda w: (w[0].mT, *w[1:]),
+            r"shapes \[\(4, 3\), .*, got \[\(3, 4\)",
+            id="transposed",
+        ),
+    ],
+)
 @pytest.mark.parametrize("make", [residual, two_layer])
-def test_weights_that_do_not_fit_are_refused(make):
+def test_weights_that_do_not_fit_are_refused(make, change, message, verb):
     net = make()
-    w = weights(net)
-    for verb in (net.require_weights, net.output, net.loss):
-        with pytest.raises(ShapeMismatch, match="expected a tuple of weights of shapes .* list"):
-            verb(list(w))
-        with pytest.raises(ShapeMismatch, match=r"shapes \[\(4, 3\), .*, got \[\(3, 4\)"):
-            verb((w[0].mT, *w[1:]))
+    with pytest.raises(ShapeMismatch, match=message):
+        getattr(net, verb)(change(weights(net)))
 
 
 @pytest.mark.bad_input
-def test_an_activation_acts_entry_by_entry_and_stays_finite():
+@pytest.mark.parametrize(
+    ("activation", "error", "message"),
+    [
+        pytest.param(
+            lambda z: z[:1],
+            ShapeMismatch,
+            r"given shape \(4, 5\) and returned \(1, 5\)",
+            id="shape",
+        ),
+        pytest.param(
+            lambda z: z.float(),
+            DtypeMismatch,
+            "given torch.float64 on cpu and returned torch.float",
+            id="dtype",
+        ),
+        pytest.param(
+            lambda z: z.clamp(max=-1e9).log(),
+            NotFinite,
+            "20 of the 20 values .* the first at ",
+            id="nan",
+        ),
+    ],
+)
+def test_an_activation_acts_entry_by_entry_and_stays_finite(activation, error, message):
     v = torch.ones(4, 3, dtype=torch.float64)
-    cases = [
-        (lambda z: z[:1], ShapeMismatch, r"given shape \(4, 5\) and returned \(1, 5\)"),
-        (lambda z: z.float(), DtypeMismatch, "given torch.float64 on cpu and returned torch.float"),
-        (lambda z: z.clamp(max=-1e9).log(), NotFinite, "20 of the 20 values .* the first at "),
-    ]
-    for activation, kind, message in cases:
-        with pytest.raises(kind, match=message):
-            two_layer(activation=activation).features(v)
+    with pytest.raises(error, match=message):
+        two_layer(activation=activation).features(v)

@@ -2,13 +2,13 @@
 
 import math
 
+import numpy as np
 import optree
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mc_lib.checks import TOLERANCE, Tolerance, require_tensors, tolerance
 from mc_lib.errors import DtypeMismatch, NotFinite, ShapeMismatch
 from mc_lib.points import (
     distance,
@@ -19,6 +19,7 @@ from mc_lib.points import (
     norm,
     require_point,
     require_same_tree,
+    times_like,
     to_vector,
 )
 
@@ -44,12 +45,6 @@ def plus(u, v):
 
 
 # -- exact values --------------------------------------------------------------
-def test_the_tolerances_are_the_stated_ones():
-    assert tolerance(torch.float64) == Tolerance(equal=1e-10, zero_loss=1e-16, rank=1e-12)
-    assert tolerance(torch.float32) == Tolerance(equal=1e-4, zero_loss=1e-7, rank=1e-5)
-    assert set(TOLERANCE) == {torch.float32, torch.float64}
-
-
 def test_values_known_by_hand(dtype):
     u = (torch.tensor([[1.0, 2.0]], dtype=dtype), torch.tensor([[3.0]], dtype=dtype))
     v = (torch.tensor([[4.0, -5.0]], dtype=dtype), torch.tensor([[6.0]], dtype=dtype))
@@ -154,60 +149,88 @@ def test_lerp_has_the_shape_of_its_times(dtype):
     assert lerp(u, v, torch.zeros(0))[0].shape == (0, 3, 2)
 
 
+@pytest.mark.parametrize("t", [0, 1, 0.25, -3])
+def test_lerp_takes_a_number(t, dtype):
+    u, v = (point(seed, dtype=dtype) for seed in (1, 2))
+    expected = lerp(u, v, torch.tensor(float(t), dtype=dtype))
+    assert all(map(torch.equal, lerp(u, v, t), expected))
+    assert times_like(t, u[0]).dtype == dtype
+
+
+def test_lerp_continues_under_vmap():
+    u, v = point(1), point(2)
+    t = torch.tensor([-1.0, 0.5, 2.0], dtype=torch.float64)
+    for x, y in zip(torch.func.vmap(lambda s: lerp(u, v, s))(t), lerp(u, v, t), strict=True):
+        torch.testing.assert_close(x, y)
+
+
 # -- errors --------------------------------------------------------------------
 @pytest.mark.bad_input
-@pytest.mark.parametrize("bad", [torch.float16, torch.bfloat16, torch.int64, torch.complex128])
-def test_other_dtypes_are_refused(bad):
-    with pytest.raises(DtypeMismatch, match=rf"dtype {bad} is not supported: use torch.float64"):
-        tolerance(bad)
-    with pytest.raises(DtypeMismatch, match=rf"X: dtype {bad} is not supported"):
-        require_tensors([torch.zeros(1), torch.zeros(1, dtype=bad)], "X")
+@pytest.mark.parametrize(
+    ("w", "error", "message"),
+    [
+        pytest.param(
+            (1.0,), DtypeMismatch, "the point: expected tensors, got a float", id="a number"
+        ),
+        pytest.param(
+            (), ShapeMismatch, "the point: expected at least one tensor, got none", id="nothing"
+        ),
+    ],
+)
+def test_what_is_not_a_tree_of_tensors_is_refused(w, error, message):
+    with pytest.raises(error, match=message):
+        require_point(w)
 
 
 @pytest.mark.bad_input
-def test_what_is_not_a_tensor_is_refused():
-    with pytest.raises(DtypeMismatch, match="the weights: expected tensors, got a list"):
-        require_tensors([[1.0, 2.0]])
-    with pytest.raises(DtypeMismatch, match="the point: expected tensors, got a float"):
-        require_point((1.0,))
-    with pytest.raises(ShapeMismatch, match="the point: expected at least one tensor, got none"):
-        require_point(())
+@pytest.mark.parametrize(
+    ("v", "message"),
+    [
+        pytest.param(
+            (torch.zeros(3, 2),), r"shapes \[\(2, 3\)\] and \[\(3, 2\)\]", id="another shape"
+        ),
+        pytest.param(
+            {"a": torch.zeros(3, 2)},
+            r"different trees: .*\(\*,\).* and .*'a'.*",
+            id="another tree",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "function",
+    [
+        inner,
+        distance,
+        require_same_tree,
+        pytest.param(lambda a, b: lerp(a, b, torch.zeros(1)), id="lerp"),
+    ],
+)
+def test_points_of_different_spaces_are_refused(function, v, message):
+    with pytest.raises(ShapeMismatch, match=message):
+        function((torch.zeros(2, 3),), v)
 
 
 @pytest.mark.bad_input
-@pytest.mark.usefixtures("single_precision")
-def test_mixed_dtypes_and_devices_are_refused():
-    with pytest.raises(
-        DtypeMismatch, match=r"mixed dtypes \['torch.float32', 'torch.float64'\]; convert"
-    ):
-        require_tensors([torch.zeros(1), torch.zeros(1, dtype=torch.float64)])
-    with pytest.raises(DtypeMismatch, match=r"mixed devices \['cpu', 'meta'\]"):
-        require_tensors([torch.zeros(1), torch.zeros(1, device="meta")])
+@pytest.mark.parametrize(
+    ("w", "batch_ndim", "message"),
+    [
+        pytest.param(
+            (torch.zeros(2, 3), torch.zeros(3, 3)),
+            1,
+            r"1 batch .* got shapes \[\(2, 3\), \(3, 3\)\]",
+            id="not shared",
+        ),
+        pytest.param(
+            (torch.zeros(2, 3),), 3, r"expected 3 batch dimensions .* \[\(2, 3\)\]", id="too many"
+        ),
+    ],
+)
+def test_batches_that_are_not_shared_are_refused(w, batch_ndim, message):
+    with pytest.raises(ShapeMismatch, match=message):
+        to_vector(w, batch_ndim)
 
 
-@pytest.mark.bad_input
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_nan_and_infinity_are_counted(bad):
-    with pytest.raises(NotFinite, match="A: 2 of the 3 entries of tensor 1 are NaN or infinite"):
-        require_tensors([torch.zeros(2), torch.tensor([bad, 0.0, bad])], "A")
-
-
-@pytest.mark.bad_input
-def test_points_of_different_spaces_are_refused():
-    u, v = (torch.zeros(2, 3),), (torch.zeros(3, 2),)
-    for function in (inner, distance, require_same_tree, lambda a, b: lerp(a, b, torch.zeros(1))):
-        with pytest.raises(ShapeMismatch, match=r"shapes \[\(2, 3\)\] and \[\(3, 2\)\]"):
-            function(u, v)
-        with pytest.raises(ShapeMismatch, match=r"different trees: .*\(\*,\).* and .*'a'.*"):
-            function(u, {"a": v[0]})
-
-
-@pytest.mark.bad_input
-def test_batches_that_are_not_shared_are_refused():
-    with pytest.raises(ShapeMismatch, match=r"1 batch .* got shapes \[\(2, 3\), \(3, 3\)\]"):
-        to_vector((torch.zeros(2, 3), torch.zeros(3, 3)), 1)
-    with pytest.raises(ShapeMismatch, match=r"expected 3 batch dimensions .* \[\(2, 3\)\]"):
-        to_vector((torch.zeros(2, 3),), 3)
+def test_all_dimensions_may_be_batch():
     assert to_vector((torch.zeros(2, 3),), 2).shape == (2, 3, 1)
 
 
@@ -215,3 +238,77 @@ def test_batches_that_are_not_shared_are_refused():
 def test_a_vector_of_the_wrong_length_is_refused():
     with pytest.raises(ShapeMismatch, match=r"shape \(2, 5\) does not hold the 4 entries"):
         from_vector(torch.zeros(2, 5), (torch.zeros(2, 2),))
+
+
+NO_POINTS = {
+    "an array": (np.ones(2), "got a ndarray; torch.as_tensor makes a tensor of it"),
+    "a list of numbers": ([1.0, 2.0], r"got a float \(tensor 0( of the first)?\)"),
+    "a number": (3, "got an? int"),
+    "integers": ((torch.ones(2, dtype=torch.int64),), "dtype torch.int64 .* counts or indexes"),
+    "half": ((torch.ones(2).half(),), "dtype torch.float16 is not supported: use torch.float64"),
+    "complex": ((torch.ones(2) * 1j,), "dtype torch.complex128 is not supported"),
+    "sparse": ((torch.eye(2).to_sparse(),), r"layout torch.sparse_coo: .* with .to_dense\(\)"),
+    "meta": ((torch.ones(2, device="meta"),), "a tensor on the device meta holds no numbers"),
+    "two dtypes": ((torch.ones(2).double(), torch.ones(2).float()), "mixed dtypes .*convert them"),
+}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("w", "message"), NO_POINTS.values(), ids=NO_POINTS)
+@pytest.mark.parametrize(
+    "function",
+    [
+        norm,
+        to_vector,
+        require_point,
+        pytest.param(lambda w: inner(w, w), id="inner"),
+        pytest.param(lambda w: distance(w, w), id="distance"),
+        pytest.param(lambda w: lerp(w, w, 0.5), id="lerp"),
+    ],
+)
+def test_what_is_no_point_is_refused(function, w, message):
+    with pytest.raises(DtypeMismatch, match=message):
+        function(w)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("function", [inner, distance, require_same_tree])
+def test_points_of_two_dtypes_are_refused(function):
+    w = (torch.ones(2).double(),)
+    with pytest.raises(DtypeMismatch, match="the two points: mixed dtypes"):
+        function(w, (w[0].float(),))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("t", "message"),
+    [
+        (None, "got a NoneType"),
+        (True, "got a bool"),
+        ("0.5", "got a str"),
+        (torch.tensor(1), "got a tensor of torch.int64"),
+        (torch.eye(2).to_sparse(), "a dense tensor with entries, got torch.sparse_coo on cpu"),
+        (torch.zeros(1, device="meta"), "a dense tensor with entries, got torch.strided on meta"),
+    ],
+)
+def test_lerp_refuses_what_is_no_time(t, message):
+    with pytest.raises(DtypeMismatch, match=message):
+        lerp((torch.zeros(1),), (torch.ones(1),), t)
+
+
+@pytest.mark.bad_input
+def test_lerp_refuses_to_leave_the_dtype():
+    u, v = ((torch.tensor([x], dtype=torch.float64),) for x in (1e308, -1e308))
+    assert lerp(u, v, 0.5)[0] == 0
+    for t in (3.0, -2, torch.tensor([0.0, 3.0])):
+        with pytest.raises(NotFinite, match="leaves the range of torch.float64 outside"):
+            lerp(u, v, t)
+    with pytest.raises(NotFinite, match="t is an integer too large for a float"):
+        lerp(u, v, 10**400)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("batch_ndim", [-1, 2])
+def test_batch_dimensions_are_counted_from_0(batch_ndim):
+    with pytest.raises(ShapeMismatch, match=f"expected {batch_ndim} batch dimensions"):
+        norm((torch.zeros(2),), batch_ndim)

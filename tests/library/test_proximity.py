@@ -1,8 +1,11 @@
 """Distances to a curve, against circles, chords and brute force."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import scipy.optimize
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,6 +172,87 @@ def test_beyond_half_a_turn_the_ends_are_nearest() -> None:
     assert found.s == pytest.approx(0.5, abs=1e-6)
 
 
+class Graph:
+    """The graph (t, y(t)) of a function with its two derivatives: a user's own class."""
+
+    start = (torch.zeros(2, dtype=F64),)
+
+    def __init__(self, *y: Callable[[Tensor], Tensor]) -> None:
+        self.y = y
+
+    def __call__(self, t: Tensor) -> tuple[Tensor]:
+        return (torch.stack([t, self.y[0](t)], -1),)
+
+    def velocity(self, t: Tensor) -> tuple[Tensor]:
+        return (torch.stack([torch.ones_like(t), self.y[1](t)], -1),)
+
+    def acceleration(self, t: Tensor) -> tuple[Tensor]:
+        return (torch.stack([torch.zeros_like(t), self.y[2](t)], -1),)
+
+
+def waves(n: int, size: float) -> Graph:
+    w = n * math.pi
+    return Graph(
+        lambda t: size * torch.sin(w * t),
+        lambda t: size * w * torch.cos(w * t),
+        lambda t: -size * w**2 * torch.sin(w * t),
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "size"), [(80, 1.0), (80, 0.1), (160, 1.0), (200, 1.0), (201, 0.3), (400, 0.5)]
+)
+def test_a_curve_that_crosses_the_segment_often_is_near_it(n: int, size: float) -> None:
+    # halfway between two crossings, by symmetry; the nearest point is near the next crossing
+    s = 0.5 / n
+    exact = scipy.optimize.minimize_scalar(
+        lambda t: math.hypot(t - s, size * math.sin(n * math.pi * t)),
+        bounds=(s, 1.5 / n),
+        method="bounded",
+        options={"xatol": 1e-15},
+    ).fun
+    found = segment_distance(waves(n, size))
+    assert exact - 3e-8 < found.distance <= exact * (1 + 1e-9)  # s is right to √ε
+    assert math.remainder(found.s - s, 1 / n) == pytest.approx(0, abs=1e-6)
+
+
+def test_waves_of_unlike_size() -> None:
+    # crests under an envelope: the distances of a fine grid, its nearest points refined
+    def size(t: Tensor) -> Tensor:
+        return 0.3 * torch.exp(-(((t - 0.37) / 0.2) ** 2)) * torch.sin(97 * math.pi * t)
+
+    t = torch.linspace(0, 1, 400_001, dtype=F64)
+    curve, s = torch.stack([t, size(t)], -1), torch.linspace(0.3, 0.45, 3001, dtype=F64)
+    flat = torch.stack([s, 0 * s], -1)
+    part = curve[(t > 0.28) & (t < 0.47)]
+    brute = float(
+        torch.cdist(flat, part, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max()
+    )
+    zero = lambda t: torch.zeros_like(t)  # noqa: E731
+    assert segment_distance(Graph(size, zero, zero)).distance == pytest.approx(brute, rel=1e-2)
+
+
+def dip(t: Tensor) -> Tensor:
+    """A parabola that comes down to 0 at 0.5137 for a ten-thousandth of the way."""
+    return 4 * t * (1 - t) * (1 - torch.exp(-(((t - 0.5137) / 1e-4) ** 2)))
+
+
+def test_a_short_detour_takes_more_samples() -> None:
+    curve = Graph(dip, torch.zeros_like, torch.zeros_like)
+    plain = Graph(lambda t: 4 * t * (1 - t), torch.zeros_like, torch.zeros_like)
+    missed = segment_distance(plain).distance
+    assert segment_distance(curve).distance == pytest.approx(missed, rel=1e-9)
+    t = torch.linspace(0, 1, 100_001, dtype=F64)
+    flat = torch.stack([t[::100], 0 * t[::100]], -1)
+    part = torch.stack([t, dip(t)], -1)
+    brute = float(
+        torch.cdist(flat, part, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max()
+    )
+    found = segment_distance(curve, samples=20_001)
+    assert found.distance == pytest.approx(brute, rel=2e-3)
+    assert found.distance < 0.99 * missed
+
+
 def test_the_segment_distance_asks_for_few_points_of_the_curve() -> None:
     class Counting(Arc):
         asked = 0
@@ -178,22 +262,36 @@ def test_the_segment_distance_asks_for_few_points_of_the_curve() -> None:
             return super().__call__(t)
 
     segment_distance(Counting(1.0, 1.0))
-    assert Counting.asked < 1000
+    assert Counting.asked < 250
 
 
 @pytest.mark.bad_input
-def test_points_of_another_space_are_refused() -> None:
-    arc = Arc(1.0, 1.0)
-    with pytest.raises(ShapeMismatch, match=r"\[\(3,\)\] and \[\(2,\)\]"):
-        distance_to_curve((torch.zeros(3, dtype=F64),), arc)
-    with pytest.raises(ShapeMismatch, match="different trees"):
-        distance_to_curve({"a": torch.zeros(2, dtype=F64)}, arc)
-    with pytest.raises(NotFinite, match="^the points: 1 of the 2 entries"):
-        distance_to_curve((torch.tensor([math.nan, 0.0], dtype=F64),), arc)
+@pytest.mark.parametrize(
+    ("points", "error", "message"),
+    [
+        pytest.param(
+            (torch.zeros(3, dtype=F64),), ShapeMismatch, r"\[\(3,\)\] and \[\(2,\)\]", id="shape"
+        ),
+        pytest.param({"a": torch.zeros(2, dtype=F64)}, ShapeMismatch, "different trees", id="tree"),
+        pytest.param(
+            (torch.tensor([math.nan, 0.0], dtype=F64),),
+            NotFinite,
+            "^the points: 1 of the 2 entries",
+            id="nan",
+        ),
+    ],
+)
+def test_points_of_another_space_are_refused(
+    points: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        distance_to_curve(points, Arc(1.0, 1.0))
+
+
+@pytest.mark.bad_input
+def test_a_curve_has_two_samples_or_more() -> None:
     with pytest.raises(OutOfDomain, match="got 1$"):
-        distance_to_curve(flat((0, 0))[0], arc, samples=1)
-    with pytest.raises(OutOfDomain, match="got 1$"):
-        segment_distance(arc, points=1)
+        distance_to_curve(flat((0, 0))[0], Arc(1.0, 1.0), samples=1)
 
 
 @pytest.mark.bad_input
@@ -205,8 +303,7 @@ def test_what_a_user_curve_cannot_compute_is_refused() -> None:
 
 
 @pytest.mark.bad_input
-def test_a_segment_has_two_points_or_more() -> None:
-    with pytest.raises(OutOfDomain, match="has 2 points or more, got 1"):
-        segment_distance(Arc(1.0, 1.0), points=1)
-    with pytest.raises(OutOfDomain, match="has 2 points or more, got 1"):
-        segment_distance(Arc(1.0, 1.0), samples=1)
+@pytest.mark.parametrize("name", ["points", "samples"])
+def test_a_segment_has_two_points_or_more(name: str) -> None:
+    with pytest.raises(OutOfDomain, match="has 2 points or more, got 1$"):
+        segment_distance(Arc(1.0, 1.0), **{name: 1})

@@ -95,9 +95,13 @@ def test_climb_keeps_a_maximum_it_cannot_improve() -> None:
 
 
 @pytest.mark.bad_input
-def test_a_memory_of_nothing_is_refused() -> None:
-    for most in (0, -1, math.nan):
-        with pytest.raises(OutOfDomain, match=f"^max_bytes is a positive number .*, got {most}$"):
-            in_chunks(lambda t: t, torch.zeros(1), (torch.zeros(1),), most)
+@pytest.mark.parametrize("most", [0, -1, math.nan])
+def test_a_memory_of_nothing_is_refused(most: float) -> None:
+    with pytest.raises(OutOfDomain, match=f"^max_bytes is a positive number .*, got {most}$"):
+        in_chunks(lambda t: t, torch.zeros(1), (torch.zeros(1),), most)
+
+
+@pytest.mark.bad_input
+def test_a_grid_of_one_point_is_refused() -> None:
     with pytest.raises(OutOfDomain, match=r"^a grid on \[0, 1\] has 2 points or more, got 1$"):
         time_grid(chain(2), 1)

@@ -423,63 +423,134 @@ def test_only_scalings_have_a_degree(group):
 
 
 @pytest.mark.bad_input
-def test_an_axis_that_no_layer_claims_is_refused():
-    with pytest.raises(
-        NotSymmetric, match=r"weight 'a': no layer claims the axis None; an axis is"
-    ):
-        Symmetry({"a": (Into("h"), None)}, {"h": Layer(GL(2))})
-    with pytest.raises(NotSymmetric, match=r"meet the layers \['a', 'g'\], .* for \['a', 'h'\]"):
-        Symmetry(((Into("a"), OutOf("g")),), {"h": Layer(GL(2)), "a": Layer(GL(2))})
-
-
-@pytest.mark.bad_input
-def test_a_point_that_does_not_fit_the_table_is_refused():
-    g, w = (EYE,), (EYE, EYE)
-    cases = [
-        ((EYE,), r"acts on the weights \[0, 1\], the point has \[0\]"),
-        ({"a": EYE, "b": EYE}, r"acts on the weights \[0, 1\], the point has \['a', 'b'\]"),
-        ((EYE, EYE[0]), r"weight 1 needs 2 axes, got \(2,\)"),
-        (
-            (torch.ones(3, 2).double(), EYE),
-            r"weight 0 of shape \(3, 2\) meets 'layer 1' with 3 neurons, but GeneralLinear\(n=2\)",
+@pytest.mark.parametrize(
+    ("table", "layers", "message"),
+    [
+        pytest.param(
+            {"a": (Into("h"), None)},
+            ["h"],
+            r"weight 'a': no layer claims the axis None; an axis is",
+            id="no claim",
         ),
-        ((EYE, torch.ones(4, 2, 3).double()), r"weight 1 of shape \(4, 2, 3\) meets 'layer 1'"),
-        ((), "the point: expected at least one tensor, got none"),
-    ]
-    for verb in (PAIR.act, PAIR.tangent):
-        for point, message in cases:
-            with pytest.raises(ShapeMismatch, match=message):
-                verb(g, point)
-        with pytest.raises(NotFinite, match="the point: 4 of the 4 entries of tensor 1"):
-            verb(g, (EYE, EYE / 0 * 0))
-        with pytest.raises(DtypeMismatch, match="the point: dtype torch.int64"):
-            verb(g, (EYE.long(), EYE))
-        with pytest.raises(
-            DtypeMismatch,
-            match="layer 1: the group entry is torch.float32 on cpu, the weights are torch.float64",
-        ):
-            verb((EYE.float(),), w)
+        pytest.param(
+            ((Into("a"), OutOf("g")),),
+            ["h", "a"],
+            r"meet the layers \['a', 'g'\], .* for \['a', 'h'\]",
+            id="another layer",
+        ),
+    ],
+)
+def test_an_axis_that_no_layer_claims_is_refused(table, layers, message):
+    with pytest.raises(NotSymmetric, match=message):
+        Symmetry(table, {name: Layer(GL(2)) for name in layers})
+
+
+both_verbs = pytest.mark.parametrize(
+    "verb", [pytest.param(PAIR.act, id="act"), pytest.param(PAIR.tangent, id="tangent")]
+)
 
 
 @pytest.mark.bad_input
-def test_an_element_that_does_not_fit_the_group_is_refused():
-    w = (EYE, EYE)
-    for verb in (PAIR.act, PAIR.tangent):
-        with pytest.raises(ShapeMismatch, match="expected a tuple of 1 entries, .* got 2 entries"):
-            verb((EYE, EYE), w)
-        with pytest.raises(ShapeMismatch, match=r"got one tensor of shape \(2, 2\)"):
-            verb(EYE, w)
-        with pytest.raises(
-            ShapeMismatch, match=r"of GeneralLinear\(n=2\).* \(.*2, 2\), got \(3, 3\)$"
-        ):
-            verb((torch.eye(3).double(),), w)
-        with pytest.raises(NotFinite, match=r"GeneralLinear\(n=2\): 4 of the 4 entries"):
-            verb((EYE / 0,), w)
-    with pytest.raises(NotInGroup, match=r"not an element of GeneralLinear\(n=2\).*singular"):
-        PAIR.act((0 * EYE,), w)
-    scalings = Symmetry.chain([Layer(PositiveScaling(2))])
-    with pytest.raises(NotInGroup, match=r"PositiveScaling\(n=2\).*-1"):
-        scalings.act((torch.tensor([1.0, -1.0]).double(),), w)
+@both_verbs
+@pytest.mark.parametrize(
+    ("point", "error", "message"),
+    [
+        pytest.param(
+            (EYE,),
+            ShapeMismatch,
+            r"acts on the weights \[0, 1\], the point has \[0\]",
+            id="one weight",
+        ),
+        pytest.param(
+            {"a": EYE, "b": EYE},
+            ShapeMismatch,
+            r"acts on the weights \[0, 1\], the point has \['a', 'b'\]",
+            id="names",
+        ),
+        pytest.param(
+            (EYE, EYE[0]), ShapeMismatch, r"weight 1 needs 2 axes, got \(2,\)", id="a vector"
+        ),
+        pytest.param(
+            (torch.ones(3, 2).double(), EYE),
+            ShapeMismatch,
+            r"weight 0 of shape \(3, 2\) meets 'layer 1' with 3 neurons, but GeneralLinear\(n=2\)",
+            id="neurons",
+        ),
+        pytest.param(
+            (EYE, torch.ones(4, 2, 3).double()),
+            ShapeMismatch,
+            r"weight 1 of shape \(4, 2, 3\) meets 'layer 1'",
+            id="neurons of a batch",
+        ),
+        pytest.param(
+            (), ShapeMismatch, "the point: expected at least one tensor, got none", id="nothing"
+        ),
+        pytest.param(
+            (EYE, EYE / 0 * 0),
+            NotFinite,
+            "the point: 4 of the 4 entries of tensor 1",
+            id="nan",
+        ),
+        pytest.param(
+            (EYE.long(), EYE), DtypeMismatch, "the point: dtype torch.int64", id="integers"
+        ),
+    ],
+)
+def test_a_point_that_does_not_fit_the_table_is_refused(verb, point, error, message):
+    with pytest.raises(error, match=message):
+        verb((EYE,), point)
+
+
+@pytest.mark.bad_input
+@both_verbs
+@pytest.mark.parametrize(
+    ("g", "error", "message"),
+    [
+        pytest.param(
+            (EYE, EYE),
+            ShapeMismatch,
+            "expected a tuple of 1 entries, .* got 2 entries",
+            id="two entries",
+        ),
+        pytest.param(EYE, ShapeMismatch, r"got one tensor of shape \(2, 2\)", id="no tuple"),
+        pytest.param(
+            (torch.eye(3).double(),),
+            ShapeMismatch,
+            r"of GeneralLinear\(n=2\).* \(.*2, 2\), got \(3, 3\)$",
+            id="shape",
+        ),
+        pytest.param((EYE / 0,), NotFinite, r"GeneralLinear\(n=2\): 4 of the 4 entries", id="nan"),
+        pytest.param(
+            (EYE.float(),),
+            DtypeMismatch,
+            "layer 1: the group entry is torch.float32 on cpu, the weights are torch.float64",
+            id="dtype",
+        ),
+    ],
+)
+def test_an_element_that_does_not_fit_the_group_is_refused(verb, g, error, message):
+    with pytest.raises(error, match=message):
+        verb(g, (EYE, EYE))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("group", "g", "message"),
+    [
+        pytest.param(
+            GL(2), 0 * EYE, r"not an element of GeneralLinear\(n=2\).*singular", id="matrix"
+        ),
+        pytest.param(
+            PositiveScaling(2),
+            torch.tensor([1.0, -1.0]).double(),
+            r"PositiveScaling\(n=2\).*-1",
+            id="factors",
+        ),
+    ],
+)
+def test_what_is_no_element_of_the_group_does_not_act(group, g, message):
+    with pytest.raises(NotInGroup, match=message):
+        Symmetry.chain([Layer(group)]).act((g,), (EYE, EYE))
 
 
 @pytest.mark.bad_input
@@ -490,11 +561,11 @@ def test_a_singular_element_is_refused_even_where_nothing_reads_from_its_layer()
 
 
 @pytest.mark.bad_input
-def test_batches_that_do_not_broadcast_are_refused():
+@both_verbs
+def test_batches_that_do_not_broadcast_are_refused(verb):
     g, w = EYE.expand(3, 2, 2), (EYE.expand(4, 2, 2), EYE)
-    for verb in (PAIR.act, PAIR.tangent):
-        with pytest.raises(ShapeMismatch, match=r"batches \[\(\), \(3,\), \(4,\)\] do not"):
-            verb((g,), w)
+    with pytest.raises(ShapeMismatch, match=r"batches \[\(\), \(3,\), \(4,\)\] do not"):
+        verb((g,), w)
 
 
 @pytest.mark.bad_input
@@ -502,3 +573,48 @@ def test_a_discrete_group_has_no_tangent():
     symmetry = Symmetry.chain([Layer(Permutation(2))])
     with pytest.raises(McLibError, match=r"Permutation\(n=2\) is discrete"):
         symmetry.tangent((EYE,), (EYE, EYE))
+
+
+@pytest.mark.bad_input
+def test_an_axis_that_holds_more_than_neurons_is_to_be_split():
+    table = ((Into("c"), X, X), (X, OutOf("c"), X))
+    convolution = Symmetry(table, {"c": Layer(Permutation(8))})
+    linear = Symmetry((table[0], (X, OutOf("c"))), convolution.layers)
+    w = (torch.ones(8, 3, 3), torch.ones(10, 32))
+    g = (torch.arange(8),)
+    message = (
+        r"32 neurons, but Permutation\(n=8\) acts there: where the axis holds 8 neurons times 4"
+    )
+    with pytest.raises(ShapeMismatch, match=message + r", split it by x.unflatten\(-1, \(8, 4\)\)"):
+        linear.act(g, w)
+    assert convolution.act(g, (w[0], w[1].unflatten(-1, (8, 4))))[1].shape == (10, 8, 4)
+    with pytest.raises(ShapeMismatch, match=r"3 neurons, but Permutation\(n=8\) acts there$"):
+        linear.act(g, (torch.ones(3, 3, 3), w[1]))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("g", "got"), [(None, "a NoneType"), (1.0, "a float"), ("12", "a str"), ({}, "a dict")]
+)
+def test_an_element_is_a_tuple_of_entries(g, got):
+    for verb in (PAIR.act, PAIR.tangent):
+        with pytest.raises(ShapeMismatch, match=f"expected a tuple of 1 entries, .* got {got}"):
+            verb(g, (EYE, EYE))
+
+
+@pytest.mark.bad_input
+def test_the_tables_are_tables_of_axes_and_layers():
+    table, layers = PAIR.weights, PAIR.layers
+    cases = [
+        (lambda: Symmetry(table, None), "the table of layers is a Mapping, got a NoneType"),
+        (lambda: Symmetry(3, layers), "the table of weights, .* is a Sequence, got an int"),
+        (lambda: Symmetry(table, {"layer 1": GL(2)}), "a layer .* is a Layer, got a GeneralLinear"),
+        (lambda: Layer(2), "the group of a layer is a Group, got an int"),
+        (lambda: Layer(GL(2), "2"), "the degree k of an activation is a number, got a str"),
+        (lambda: Symmetry.chain([GL(2)]), "is a Layer, got a GeneralLinear"),
+    ]
+    for call, message in cases:
+        with pytest.raises(TypeError, match=message):
+            call()
+    with pytest.raises(NotSymmetric, match=r"meet the layers \[3, 'a'\]"):
+        Symmetry(((Into(3), Into("a")),), {"a": Layer(GL(2))})

@@ -8,6 +8,8 @@ import sys
 import tomllib
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from book.pipeline import sweep_plan
 from book.pipeline.profiles import ROOT
@@ -25,18 +27,18 @@ STARTS = {
         (("mypy", "--version"), 0, "mypy"),
         (("zizmor", "--offline", ".github"), 0, ""),
         (("-m", "pytest", *COLLECT, HERE), 0, "test_readme.py"),
-        (("-m", "pytest", *COLLECT, "--nbval", "book/07-discussion.ipynb"), 0, "07-discussion"),
+        (("-m", "pytest", *COLLECT, "--nbval", "book/07-discussion.ipynb"), 0, "Cell 1"),
         (("-c", "from book.pipeline import compare; print(compare.differences)"), 0, "function"),
     ],
     "make test-browser": [
-        (("-c", "from book.pipeline import browser; print(browser)"), 0, "module"),
+        (("-m", "pytest", *COLLECT, "--confcutdir", "tests/browser", "tests/browser"), 0, "page"),
     ],
     "make pdf": [(("-m", "book.pipeline.pdf", "no-such-folder"), 2, "run make book first")],
     "make test-long": [
         (("-m", "pytest", *COLLECT, "--cov", "--cov-fail-under=0", HERE), 0, "test_readme.py"),
         (("-m", "pytest", *COLLECT, "-m", "hypothesis", "tests/library/test_points.py"), 0, "test"),
     ],
-    "make bench": [],  # in environments of their own
+    "make bench": [],  # in an environment of its own: below
     "make bench-rebasin": [],
     "make sweep SWEEP=seeds": [(("-m", "book.pipeline.sweep", "none"), 2, "there is no sweeps/")],
     "make drift": [(("-m", "book.pipeline.drift", "none"), 2, "unknown chapter 'none'")],
@@ -97,6 +99,52 @@ def test_make_clean_removes_what_was_made_and_nothing_else(tmp_path):
 def test_the_sweep_of_the_readme_is_a_valid_one():
     plan = sweep_plan.read(ROOT / "sweeps" / "seeds.yaml", ROOT)
     assert len(plan["runs"]) > 100
+
+
+# -- the benchmarks, whose packages are locked apart ------------------------------------------
+ONLY = """
+import importlib.metadata, runpy, sys, types
+allowed = set({allowed!r})
+homes = importlib.metadata.packages_distributions()
+class Only:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top in homes and not allowed & {{d.lower().replace("_", "-") for d in homes[top]}}:
+            raise ImportError(f"{{name}} is not in {{sys.argv[0]}}")
+sys.meta_path.insert(0, Only())
+for name in {stubs!r}:
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__getattr__ = lambda attribute: object
+sys.path.insert(0, "book")
+names = runpy.run_path({script!r})
+{more}
+print("started")
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "lock", "stubs", "more"),
+    [
+        (
+            "benchmarks/run.py",
+            "benchmarks/requirements.lock",
+            ["geomstats", "geomstats.geometry", "geomstats.geometry.general_linear"],
+            "print(names['table'](names['losses']()))",
+        ),
+        (
+            "benchmarks/against_rebasin.py",
+            "benchmarks/rebasin.lock",
+            ["rebasin"],
+            "import torch\nfrom lab import data\ndata.digits(torch.Generator(), 100)",
+        ),
+    ],
+)
+def test_a_benchmark_starts_with_the_packages_of_its_lock(script, lock, stubs, more):
+    lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
+    pins = {canonicalize_name(Requirement(x).name) for x in lines if not x.startswith("#")}
+    code = ONLY.format(allowed=sorted(pins | {"mc-lib"}), stubs=stubs, script=script, more=more)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.endswith("started\n"), done.stderr
 
 
 def test_mutmut_is_told_of_tests_that_there_are():
