@@ -41,14 +41,6 @@ def exchange_corners(
     there are at most 3k + h. The coefficient at which a row is exchanged is the largest of
     all that could be, as in elimination with complete pivoting.
 
-    Args:
-        net: the network, h ≥ k + 1.
-        v0: V₀, with σ(V₀X) of full column rank.
-        v1: V₁, with σ(V₁X) of full column rank.
-
-    Returns:
-        The corners, V₀ first and V₁ last.
-
     Raises:
         RankDeficient: h ≤ k leaves no free row, or an exchange finds no independent row, to
             working precision.
@@ -75,12 +67,6 @@ def exchange_corners(
 
 def independent_rows(features: Float[Tensor, "h k"]) -> list[int]:
     """Return k rows of a matrix of full column rank that are a basis, by pivoted QR.
-
-    Args:
-        features: H, shape (h, k), h ≥ k.
-
-    Returns:
-        Their indices.
 
     >>> independent_rows(torch.tensor([[0.0], [3.0], [1.0]]))
     [1]

@@ -34,12 +34,6 @@ def count_components(net: TwoLayer) -> int:
     and U H = Y has a solution for every H of rank k. `features_span` looks for k independent
     ones; M counts as empty where it finds none.
 
-    Args:
-        net: a network with h ≥ k + 1 hidden neurons for k columns of data.
-
-    Returns:
-        1.
-
     Raises:
         RankDeficient: h ≤ k, or M is empty as far as `features_span` can tell.
 
@@ -64,12 +58,6 @@ def features_span(net: TwoLayer) -> bool:
     size that `sample` draws; sizes at which σ overflows are left out. The same v are drawn in
     every call, 2k + 16 of them and, where these do not span, four times as many. True is a
     proof up to rounding; False is none, if σ is peculiar enough to hide from these v.
-
-    Args:
-        net: the network.
-
-    Returns:
-        True or False.
 
     >>> one = torch.ones(1, 2)
     >>> features_span(TwoLayer(one, one, 3, torch.tanh))  # two equal columns
@@ -109,13 +97,6 @@ def _require_spare_neuron(net: TwoLayer) -> None:
 def component(net: TwoLayer, w: Weights) -> Int[Tensor, "*batch 0"]:
     """Return the name of the component of M that holds w: empty, as there is only one.
 
-    Args:
-        net: a network with h ≥ k + 1.
-        w: a point of M, batched or not.
-
-    Returns:
-        Shape (..., 0).
-
     Raises:
         NotAMinimum: w has positive loss.
         RankDeficient: h ≤ k, or σ(VX) does not have full column rank.
@@ -145,15 +126,6 @@ def sample(
     V is standard normal times scale/√n, drawn again (20 times at most) while σ(VX) does not
     have full column rank, as with ReLU when a column of data happens to switch all neurons
     off; U = Y H⁺ + Z (I − H H⁺) with a standard normal Z/√h.
-
-    Args:
-        net: a network with h ≥ k.
-        generator: the source of randomness.
-        batch: leading shape.
-        scale: of V, positive.
-
-    Returns:
-        Weights with leading shape `batch`.
 
     Raises:
         OutOfDomain: scale is not positive.
@@ -188,11 +160,6 @@ def sample(
 
 def require_full_rank(net: TwoLayer, v: Float[Tensor, "*batch h n"], at: str = "") -> None:
     """Refuse a first layer whose features σ(VX) do not have full column rank.
-
-    Args:
-        net: the network.
-        v: V, batched or not.
-        at: how the message says where V comes from.
 
     Raises:
         RankDeficient: h < k, or σ_min(H) is at most the rank tolerance times σ_max(H).

@@ -81,17 +81,9 @@ def connect(net: TwoLayer, w0: Weights, w1: Weights, *, tries: int = TRIES) -> T
 
     First the segment from V_0 to V_1 is tried; it works unless the rank drops on it, which
     generically it does not for h ≥ k + 1 (codimension h − k + 1). Then polygons through a
-    random third V. Then, for h ≥ k + 1, the polygon of `exchange`, which always works.
-
-    Args:
-        net: the network.
-        w0: a point of L⁻¹(0) with σ(V_0X) of full column rank, unbatched.
-        w1: another one.
-        tries: how many third V are tried; the same ones in every call.
-
-    Returns:
-        The path, which says the `route` taken and the `smallest` singular value of σ(VX)
-        met on it: at 201 equally spaced times, refined about the four lowest.
+    random third V, `tries` of them, the same in every call. Then, for h ≥ k + 1, the polygon
+    of `exchange`, which always works. The path says its `route` and the `smallest` singular
+    value of σ(VX) on it.
 
     Raises:
         RankDeficient: at an end σ(VX) does not have full column rank; or, with h ≥ k + 1,
@@ -132,13 +124,6 @@ def connect(net: TwoLayer, w0: Weights, w1: Weights, *, tries: int = TRIES) -> T
 def on_polygon(corners: Float[Tensor, "c h n"], t: Float[Tensor, "T"]) -> Float[Tensor, "T h n"]:
     """Return the points of a polygon, each of whose sides takes an equal time.
 
-    Args:
-        corners: two or more.
-        t: times in [0, 1].
-
-    Returns:
-        One point for each time.
-
     >>> on_polygon(torch.tensor([0.0, 1.0, 5.0])[:, None, None], torch.tensor([0.75])).item()
     3.0
     """
@@ -149,13 +134,7 @@ def on_polygon(corners: Float[Tensor, "c h n"], t: Float[Tensor, "T"]) -> Float[
 def smallest_on(net: TwoLayer, corners: Float[Tensor, "c h n"]) -> float:
     """Return the smallest singular value of σ(VX) met on a polygon of first layers.
 
-    Args:
-        net: the network.
-        corners: of the polygon.
-
-    Returns:
-        The least of the values at 201 equally spaced times and at the corners, refined
-        about the four lowest of the equally spaced ones.
+    The least at 201 equally spaced times and at the corners, refined about the four lowest.
 
     >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, hidden=1, activation=torch.tanh)
