@@ -48,6 +48,7 @@ def test_every_figure_has_alt_text_a_caption_and_a_name(notebook):
             meta = cell.metadata["mystnb"]
             assert len(meta["image"]["alt"]) > 40
             assert len(meta["figure"]["caption"]) > 80
+            assert len(meta["figure"]["caption"].split()) <= 40
             assert meta["figure"]["name"]
 
 
