@@ -33,7 +33,7 @@ class Descent:
     rounds: int
 
     def __post_init__(self) -> None:
-        require_count(self.rounds, "the number of rounds", 0)
+        require_count(self.rounds, "the number of rounds", None)
         if self.rounds < 1:
             raise OutOfDomain(f"alignment takes one round or more, got {self.rounds}")
 
