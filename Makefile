@@ -87,7 +87,8 @@ mutate: environment
 
 # resolve the packages again; versions that still fit stay, unless UPGRADE=--upgrade
 lock: | $(BIN)/uv
-	@$(BIN)/uv pip compile --quiet $(UPGRADE) pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --config-file requirements.toml $(UPGRADE) pyproject.toml \
+	  --output-file requirements.lock
 
 $(BIN)/uv:
 	@$(PYTHON) book/pipeline/environment.py

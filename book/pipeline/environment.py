@@ -3,9 +3,12 @@
     python book/pipeline/environment.py [--here]
 
 Every package comes from requirements.lock and is checked by its hash, setuptools first, which
-builds what has no wheel. torch alone is not hashed: its version is pinned in pyproject.toml, and
-which build of it a machine gets, for a processor or an accelerator, is for pip to find. With
---here the packages go to the Python that runs, as on Binder, and not to .venv.
+builds what has no wheel. torch alone is not hashed: its version is pinned in requirements.toml, and
+which build of it a machine gets, for a processor or an accelerator, is for the installer to find.
+With --here the packages go to the Python that runs, as on Binder, and not to .venv.
+
+The installer is uv where there is one, which takes the build of torch that fits the machine, or the
+one that UV_TORCH_BACKEND names; and pip otherwise, or where uv fails.
 """
 
 import hashlib
@@ -24,6 +27,12 @@ LOG, BUILDER = os.path.join(BUILD, "environment.log"), os.path.join(BUILD, "setu
 LOCK = os.path.join(ROOT, "requirements.lock")
 LEAST = (3, 11)
 OFFLINE = ("NewConnectionError", "Name or service not known", "name resolution", "ProxyError")
+AS_PIP = {  # what uv calls what pip was told by the environment
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_CERT": "SSL_CERT_FILE",
+}
 
 
 def read(name):
@@ -37,7 +46,7 @@ def project():
     import tomllib  # not at the top: a Python too old has no tomllib, and is told so first
 
     found = tomllib.loads(read("pyproject.toml"))
-    pins = found["tool"]["uv"]["constraint-dependencies"]
+    pins = tomllib.loads(read("requirements.toml"))["constraint-dependencies"]
     (torch,) = [pin for pin in pins if pin.startswith("torch==")]
     return {"project": found["project"], "build-system": found["build-system"], "torch": torch}
 
@@ -59,8 +68,18 @@ def is_current(wanted):
 
 def run(log, *command):
     """Run a command with its output in the log; return whether it succeeded."""
-    environ = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1")
-    return subprocess.call(command, stdout=log, stderr=log, cwd=ROOT, env=environ) == 0
+    return subprocess.call(command, stdout=log, stderr=log, cwd=ROOT, env=environ()) == 0
+
+
+def environ():
+    """Return the environment of a command: uv hears what pip is told, and asks all indexes.
+
+    Without an index or a folder of the user's own, uv asks torch's index for the build that fits.
+    """
+    heard = {uv: os.environ[pip] for pip, uv in AS_PIP.items() if os.environ.get(pip)}
+    fitting = {} if {"UV_INDEX", "UV_FIND_LINKS"} & set(heard) else {"UV_TORCH_BACKEND": "auto"}
+    ours = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    return {**ours, **heard, **fitting, **os.environ}
 
 
 def cause():
@@ -69,8 +88,8 @@ def cause():
         text = file.read()
     if any(sign in text for sign in OFFLINE):
         return "the packages could not be downloaded: is there a network?"
-    errors = [line.strip() for line in text.splitlines() if line.startswith("ERROR:")]
-    return errors[0] if errors else "pip failed"
+    errors = [line.strip() for line in text.splitlines() if line.lower().startswith("error:")]
+    return errors[-1] if errors else "the installer failed"
 
 
 def builder():
@@ -80,16 +99,15 @@ def builder():
     return BUILDER
 
 
-def commands(python):
-    """Yield what installs the packages for a Python, which is made first if it is that of .venv."""
+def commands(python, *installer):
+    """Yield what an installer does for a Python, which is made first if it is that of .venv."""
     if python.startswith(VENV):
         yield sys.executable, "-m", "venv", VENV
-    pip = (python, "-m", "pip", "install")
-    locked = (*pip, "--require-hashes", "--no-deps", "--no-build-isolation", "-r")
+    locked = (*installer, "--require-hashes", "--no-deps", "--no-build-isolation", "-r")
     yield (*locked, builder())
     yield (*locked, LOCK)
-    yield (*pip, project()["torch"])
-    yield (*pip, "--no-deps", "--no-build-isolation", "-e", ".")
+    yield (*installer, project()["torch"])
+    yield (*installer, "--no-deps", "--no-build-isolation", "-e", ".")
     # the first import builds matplotlib's font cache and says so; not in a chapter
     yield python, "-c", "import matplotlib.pyplot"
 
@@ -97,8 +115,11 @@ def commands(python):
 def install(python):
     """Install the packages for a Python; return whether that succeeded, after saying why not."""
     os.makedirs(BUILD, exist_ok=True)
+    uv = shutil.which("uv")
+    installers = [(uv, "pip", "install", "--python", python)] if uv else []
+    installers.append((python, "-m", "pip", "install"))
     with open(LOG, "w", encoding="utf-8") as log:
-        done = all(run(log, *command) for command in commands(python))
+        done = any(all(run(log, *c) for c in commands(python, *tool)) for tool in installers)
     if not done:
         sys.stderr.write(f"error: no environment: {cause()} (log: _build/environment.log)\n")
     return done
