@@ -1,11 +1,10 @@
 """Set up .venv when it is missing or stale. Runs on a bare Python: standard library only.
 
-    python book/pipeline/environment.py [--here]
+    python book/pipeline/environment.py
 
 Every package comes from requirements.lock and is checked by its hash, setuptools first, which
 builds what has no wheel. torch alone is not hashed: its version is pinned in requirements.toml, and
 which build of it a machine gets, for a processor or an accelerator, is for the installer to find.
-With --here the packages go to the Python that runs, as on Binder, and not to .venv.
 
 The installer is uv where there is one, which takes the build of torch that fits the machine, or the
 one that UV_TORCH_BACKEND names; and pip otherwise, or where uv fails.
@@ -21,7 +20,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VENV = os.path.join(ROOT, ".venv")
-STAMP = os.path.join(VENV, "ready.json")
+PYTHON, STAMP = os.path.join(VENV, "bin", "python"), os.path.join(VENV, "ready.json")
 BUILD = os.path.join(ROOT, "_build")
 LOG, BUILDER = os.path.join(BUILD, "environment.log"), os.path.join(BUILD, "setuptools.lock")
 LOCK = os.path.join(ROOT, "requirements.lock")
@@ -99,27 +98,26 @@ def builder():
     return BUILDER
 
 
-def commands(python, *installer):
-    """Yield what an installer does for a Python, which is made first if it is that of .venv."""
-    if python.startswith(VENV):
-        yield sys.executable, "-m", "venv", VENV
+def commands(*installer):
+    """Yield what makes .venv by an installer."""
+    yield sys.executable, "-m", "venv", VENV
     locked = (*installer, "--require-hashes", "--no-deps", "--no-build-isolation", "-r")
     yield (*locked, builder())
     yield (*locked, LOCK)
     yield (*installer, project()["torch"])
     yield (*installer, "--no-deps", "--no-build-isolation", "-e", ".")
     # the first import builds matplotlib's font cache and says so; not in a chapter
-    yield python, "-c", "import matplotlib.pyplot"
+    yield PYTHON, "-c", "import matplotlib.pyplot"
 
 
-def install(python):
-    """Install the packages for a Python; return whether that succeeded, after saying why not."""
+def install():
+    """Make .venv; return whether that succeeded, after saying why not."""
     os.makedirs(BUILD, exist_ok=True)
     uv = shutil.which("uv")
-    installers = [(uv, "pip", "install", "--python", python)] if uv else []
-    installers.append((python, "-m", "pip", "install"))
+    installers = [(uv, "pip", "install", "--python", PYTHON)] if uv else []
+    installers.append((PYTHON, "-m", "pip", "install"))
     with open(LOG, "w", encoding="utf-8") as log:
-        done = any(all(run(log, *c) for c in commands(python, *tool)) for tool in installers)
+        done = any(all(run(log, *command) for command in commands(*tool)) for tool in installers)
     if not done:
         sys.stderr.write(f"error: no environment: {cause()} (log: _build/environment.log)\n")
     return done
@@ -131,7 +129,7 @@ def venv():
     print(f"environment: .venv is {state}; installing the locked packages (a few minutes)")
     sys.stdout.flush()
     shutil.rmtree(VENV, ignore_errors=True)
-    if not install(os.path.join(VENV, "bin", "python")):
+    if not install():
         shutil.rmtree(VENV, ignore_errors=True)
         return False
     with open(STAMP, "w", encoding="utf-8") as file:
@@ -140,7 +138,7 @@ def venv():
     return True
 
 
-def main(arguments=()):
+def main():
     """Make sure that the packages are there and current, and return the exit status."""
     if sys.version_info < LEAST:
         found = ".".join(str(part) for part in sys.version_info[:3])
@@ -149,10 +147,8 @@ def main(arguments=()):
             "name a newer one with make PYTHON=...\n"
         )
         return 2
-    if "--here" in arguments:
-        return 0 if install(sys.executable) else 1
     return 0 if is_current(fingerprint()) or venv() else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

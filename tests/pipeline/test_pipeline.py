@@ -321,8 +321,7 @@ def test_a_failed_installation_says_why(tmp_path, monkeypatch, log, cause):
 
 def test_everything_but_torch_is_installed_by_hash_and_torch_at_its_pin(monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "BUILDER", str(tmp_path / "setuptools.lock"))
-    python = f"{environment.VENV}/bin/python"
-    made, first, locked, torch, own, _ = environment.commands(python, "uv", "pip", "install")
+    made, first, locked, torch, own, _ = environment.commands("uv", "pip", "install")
     assert made[-2:] == ("venv", environment.VENV)
     assert first[-1] == str(tmp_path / "setuptools.lock") and locked[-1] == environment.LOCK
     assert "--require-hashes" in first and "--require-hashes" in locked
@@ -330,7 +329,6 @@ def test_everything_but_torch_is_installed_by_hash_and_torch_at_its_pin(monkeypa
     names = re.findall("^([a-z]+)==", (tmp_path / "setuptools.lock").read_text(), re.M)
     assert names == ["setuptools"]
     assert {command[:3] for command in (first, locked, torch, own)} == {("uv", "pip", "install")}
-    assert len(list(environment.commands("/usr/bin/python3", "uv"))) == 5  # no environment made
 
 
 @pytest.mark.parametrize(
@@ -348,12 +346,14 @@ def test_the_installer_is_uv_or_pip(tmp_path, monkeypatch, there, failing, used)
     ran = []
 
     def run(log, *command):
-        ran.append("pip" if command[1:3] == ("-m", "pip") else os.path.basename(command[0]))
+        if "install" not in command:
+            return True
+        ran.append("pip" if "-m" in command else os.path.basename(command[0]))
         return ran[-1] != failing
 
     monkeypatch.setattr(environment, "run", run)
-    assert environment.install("/bin/python3")
-    assert [name for name in dict.fromkeys(ran) if name != "python3"] == used
+    assert environment.install()
+    assert list(dict.fromkeys(ran)) == used
 
 
 @pytest.mark.parametrize(

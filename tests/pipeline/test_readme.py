@@ -90,7 +90,7 @@ def test_the_program_of_a_command_starts(program, status, said):
 
 def test_make_clean_removes_what_was_made_and_nothing_else(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("_build", ".snakemake", ".venv", "book"):
+    for name in ("_build", ".snakemake", ".venv", "dist", "book"):
         (tmp_path / name).mkdir()
     subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Makefile", "book"]
