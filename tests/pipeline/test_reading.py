@@ -95,6 +95,7 @@ def test_the_cell_for_colab_makes_the_chapters_imports_work(reading, tmp_path):
     cell = reading.COLAB.format(address=ROOT.as_uri())
     check = "import lab, mc_lib; print(lab.__file__, mc_lib.__file__)"
     program = f"from IPython import start_ipython as s; s(['-c', {cell + chr(10) + check!r}])"
+    (tmp_path / "site").mkdir()
     offline = {"PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
     site = {"PIP_TARGET": str(tmp_path / "site"), "PYTHONPATH": str(tmp_path / "site")}
     home = {"IPYTHONDIR": str(tmp_path / "ipython")}
@@ -115,18 +116,10 @@ def test_the_lab_imports_only_what_colab_has():
     there = {"numpy", "scipy", "torch", "matplotlib", "mpl_toolkits", "plotly", "sklearn", "tqdm"}
     installed = {"mc_lib", "jaxtyping", "optree", "typing_extensions"}  # by the cell
     files = (ROOT / "book" / "lab").rglob("*.py")
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
-    modules = [
-        name
-        for tree in trees
-        for node in ast.walk(tree)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""] * isinstance(node, ast.ImportFrom)
-        )
-    ]
-    roots = {name.partition(".")[0] for name in modules}
+    nodes = [n for path in files for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    roots = {name.partition(".")[0] for name in names}
     assert roots - there - installed - sys.stdlib_module_names == {"lab"}
 
 
