@@ -21,6 +21,7 @@ COLLECT = ("--collect-only", "-q", "-n0")
 
 # what starts the programs of each command of the table, in seconds; exit status; what they say
 STARTS = {
+    "make jupyter": [(("-m", "jupyter", "lab", "--version"), 0, "4.")],
     "make test": [
         (("ruff", "check", HERE), 0, "passed"),
         (("ruff", "format", "--check", HERE), 0, "formatted"),
@@ -48,6 +49,12 @@ STARTS = {
         (("-c", "from book.pipeline import adopt; print(adopt.main)"), 0, "function"),
     ],
     "make lock": [(("uv", "pip", "compile", "--help"), 0, "requirements.txt")],
+    "make package": [
+        (("uv", "build", "--help"), 0, "wheel"),
+        (("twine", "--version"), 0, "twine"),
+        (("check-wheel-contents", "--version"), 0, "check-wheel-contents"),
+        (("-c", "from book.pipeline import package; print(package.main)"), 0, "function"),
+    ],
     "make clean": [],  # below
 }
 
