@@ -31,7 +31,7 @@ pdf: book
 
 # the chapters in JupyterLab, with the kernel that the book is built with
 jupyter: environment
-	@$(BIN)/jupyter lab --ServerApp.root_dir=book $(ARGUMENTS)
+	@$(RUN) book.pipeline.jupyter $(ARGUMENTS)
 
 # the coverage of the library, then ten thousand random examples a law (about an hour)
 LAWS ?= long

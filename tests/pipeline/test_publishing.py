@@ -120,6 +120,8 @@ def image(tmp_path):
     environment.write_text("import os\nassert os.environ['UV_TORCH_BACKEND'] == 'cpu'\n")
     shutil.copytree(ROOT / "binder", tmp_path / "binder")
     (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "book" / "lab" / "figures").mkdir(parents=True)
+    shutil.copy(ROOT / "book/lab/figures/interactive.js", tmp_path / "book" / "lab" / "figures")
     return tmp_path
 
 
@@ -139,6 +141,8 @@ def test_the_kernel_on_binder_is_that_of_the_book(image):
     described = share / "labextensions" / "jupyterlab-myst" / "package.json"
     extension = json.loads(described.read_text())
     assert extension["name"] == "jupyterlab-myst"
+    for name in ("plotly.min.js", "interactive.js"):
+        assert (share / "labextensions" / name).stat().st_size > 1000
 
 
 # -- the repository ------------------------------------------------------------

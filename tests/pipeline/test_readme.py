@@ -21,7 +21,7 @@ COLLECT = ("--collect-only", "-q", "-n0")
 
 # what starts the programs of each command of the table, in seconds; exit status; what they say
 STARTS = {
-    "make jupyter": [(("-m", "jupyter", "lab", "--version"), 0, "4.")],
+    "make jupyter": [(("-m", "book.pipeline.jupyter", "--version"), 0, "4.")],
     "make test": [
         (("ruff", "check", HERE), 0, "passed"),
         (("ruff", "format", "--check", HERE), 0, "formatted"),
