@@ -19,10 +19,8 @@ from sphinx.errors import ConfigError
 
 PLOTLY = ("plotly", "package_data/plotly.min.js")
 OURS = Path(__file__).parents[1] / "lab" / "figures" / "interactive.js"
-ADDRESS = (
-    *("repository_url", "repository_branch", "path_to_docs", "launch_buttons"),
-    *("use_issues_button", "use_repository_button", "use_edit_page_button"),
-)
+ADDRESS = ("repository_url", "repository_branch", "path_to_docs", "launch_buttons")
+BUTTONS = ("use_issues_button", "use_repository_button", "use_edit_page_button")
 COLAB = """\
 !git clone --depth 1 {address} companion
 %cd companion/book
@@ -45,10 +43,11 @@ def address() -> str:
 
 
 def configure(app: Sphinx, config: Config) -> None:
-    """Copy the scripts to _static; without an address, drop the buttons that need it."""
+    """Copy the scripts to _static; show the buttons that need an address where there is one."""
     config.html_static_path += [script(*PLOTLY), str(OURS)]
     options = config.html_theme_options
     options["repository_url"] = options.get("repository_url") or address()
+    options.update(dict.fromkeys(BUTTONS, bool(options["repository_url"])))
     if not options["repository_url"]:
         for option in ADDRESS:
             options.pop(option, None)

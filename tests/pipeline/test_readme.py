@@ -118,10 +118,14 @@ class Only:
         top = name.partition(".")[0]
         if top in homes and not allowed & {{d.lower().replace("_", "-") for d in homes[top]}}:
             raise ImportError(f"{{name}} is not in {{sys.argv[0]}}")
+def anything(attribute):
+    if attribute.startswith("__"):
+        raise AttributeError(attribute)
+    return object
 sys.meta_path.insert(0, Only())
 for name in {stubs!r}:
     sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__getattr__ = lambda attribute: object
+    sys.modules[name].__getattr__ = anything
 sys.path.insert(0, "book")
 names = runpy.run_path({script!r})
 {more}
