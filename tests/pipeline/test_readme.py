@@ -21,6 +21,7 @@ COLLECT = ("--collect-only", "-q", "-n0")
 
 # what starts the programs of each command of the table, in seconds; exit status; what they say
 STARTS = {
+    "make jupyter": [(("-m", "book.pipeline.jupyter", "--version"), 0, "4.")],
     "make test": [
         (("ruff", "check", HERE), 0, "passed"),
         (("ruff", "format", "--check", HERE), 0, "formatted"),
@@ -48,6 +49,12 @@ STARTS = {
         (("-c", "from book.pipeline import adopt; print(adopt.main)"), 0, "function"),
     ],
     "make lock": [(("uv", "pip", "compile", "--help"), 0, "requirements.txt")],
+    "make package": [
+        (("uv", "build", "--help"), 0, "wheel"),
+        (("twine", "--version"), 0, "twine"),
+        (("check-wheel-contents", "--version"), 0, "check-wheel-contents"),
+        (("-c", "from book.pipeline import package; print(package.main)"), 0, "function"),
+    ],
     "make clean": [],  # below
 }
 
@@ -91,7 +98,7 @@ def test_the_program_of_a_command_starts(program, status, said):
 
 def test_make_clean_removes_what_was_made_and_nothing_else(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("_build", ".snakemake", ".venv", "book"):
+    for name in ("_build", ".snakemake", ".venv", "dist", "book"):
         (tmp_path / name).mkdir()
     subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Makefile", "book"]
@@ -112,14 +119,14 @@ class Only:
         top = name.partition(".")[0]
         if top in homes and not allowed & {{d.lower().replace("_", "-") for d in homes[top]}}:
             raise ImportError(f"{{name}} is not in {{sys.argv[0]}}")
-sys.meta_path.insert(0, Only())
-def attribute(name):
-    if name.startswith("__"):
-        raise AttributeError(name)
+def anything(attribute):
+    if attribute.startswith("__"):
+        raise AttributeError(attribute)
     return object
+sys.meta_path.insert(0, Only())
 for name in {stubs!r}:
     sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__getattr__ = attribute
+    sys.modules[name].__getattr__ = anything
 sys.path.insert(0, "book")
 names = runpy.run_path({script!r})
 {more}
