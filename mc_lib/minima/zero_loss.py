@@ -146,13 +146,35 @@ def require_ends(net: MatrixNetwork, w0: Weights, w1: Weights) -> None:
     >>> one = torch.eye(1)
     >>> require_ends(DeepLinear(one, one, (1,)), (one, one), (one, one))
     """
+    require_single(net, w0, w1)
+    for w in (w0, w1):
+        require_minimum(net, w)
+
+
+def require_single(net: MatrixNetwork, w0: Weights, w1: Weights) -> None:
+    """Refuse what is not a pair of single points of parameter space.
+
+    Args:
+        net: the network.
+        w0: weights.
+        w1: weights.
+
+    Raises:
+        ShapeMismatch: not weights of the network, or batched.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> one = torch.eye(1)
+    >>> require_single(DeepLinear(one, one, (1,)), (one, one), (one, one[None]))
+    Traceback (most recent call last):
+    ...
+    mc_lib.errors.ShapeMismatch: a path joins two single points; w1 has shapes [(1, 1), (1, 1, 1)]
+    """
     for name, w in (("w0", w0), ("w1", w1)):
         net.require_weights(w)
         if any(x.ndim != 2 for x in w):
             raise ShapeMismatch(
                 f"a path joins two single points; {name} has shapes {[tuple(x.shape) for x in w]}"
             )
-        require_minimum(net, w)
 
 
 def attainable_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
