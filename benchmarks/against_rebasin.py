@@ -91,8 +91,8 @@ def measured(
         if change > 1e-3:
             sys.exit(f"the aligned network computes something else, by {change}")
         found["objective"].append(float(mc.distance(u, moved)) ** 2)
-        for key, data in (("train", net), ("test", test)):
-            found[key].append(mc.barrier(mc.Line(u, moved), data.loss, points=41).excess)
+        for key, on in (("train", net), ("test", test)):
+            found[key].append(mc.barrier(mc.Line(u, moved), on.loss, points=41).excess)
     return found
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mc_lib.checks import all_finite, tolerance
-from mc_lib.errors import NotFinite, NotSymmetric, OutOfDomain, ShapeMismatch
+from mc_lib.errors import NotFinite, OutOfDomain, ShapeMismatch
 from mc_lib.groups.product import Elements
 from mc_lib.kinds import require_count, require_kind, require_number
 from mc_lib.points import Point, leaves, require_point
@@ -100,37 +100,6 @@ def measure_invariance(
     size = max(map(abs, [before, *after])) if scale is None else scale
     worst = abs(after[at] - before) / size if size > 0 else 0.0
     return Invariance(worst <= rtol, worst, rtol, size, before, after[at], elements[at])
-
-
-def require_invariance(
-    loss: Loss, symmetry: Symmetry, w: Point, generator: torch.Generator, **options: Any
-) -> None:
-    """Refuse a symmetry that changes the loss.
-
-    Args:
-        loss: L, a function of one point.
-        symmetry: the action that is said to keep L.
-        w: one point, without batch dimensions.
-        generator: the source of randomness.
-        **options: samples, condition, rtol and scale, as `measure_invariance`.
-
-    Raises:
-        NotSymmetric: with the worst change of the loss.
-
-    >>> from mc_lib.groups import GeneralLinear
-    >>> from mc_lib.layers import Layer
-    >>> symmetry = Symmetry.chain([Layer(GeneralLinear(1))])
-    >>> w = (torch.tensor([[2.0]]), torch.tensor([[3.0]]))
-    >>> require_invariance(lambda w: w[1] @ w[0], symmetry, w, torch.Generator())
-    """
-    found = measure_invariance(loss, symmetry, w, generator, **options)
-    if not found.holds:
-        shapes = [tuple(x.shape) for x in found.element]
-        raise NotSymmetric(
-            f"the loss is {found.loss:.6g} at w and {found.moved_loss:.6g} at g·w, for a g of "
-            f"shapes {shapes}: a change of {found.worst:.3g} of the scale {found.scale:.3g}, "
-            f"more than {found.tolerance:.3g}"
-        )
 
 
 def _value(loss: Loss, w: Point, where: str) -> float:

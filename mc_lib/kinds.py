@@ -12,10 +12,6 @@ from mc_lib.errors import OutOfDomain
 def require_number(x: Any, what: str) -> None:
     """Refuse what is not one real number, so that it can be compared with bounds.
 
-    Args:
-        x: the value; a tensor of one entry counts as a number, a bool does not.
-        what: how to call it in the message.
-
     Raises:
         TypeError: x is no number.
         OutOfDomain: x is an integer too large for a float.
@@ -42,11 +38,6 @@ def _is_single(x: Any) -> bool:
 def require_kind(x: Any, kind: type, what: str) -> None:
     """Refuse a value of another class.
 
-    Args:
-        x: the value.
-        kind: the class, or a protocol that can be checked.
-        what: how to call the value in the message.
-
     Raises:
         TypeError: x is not of it.
 
@@ -61,11 +52,6 @@ def require_kind(x: Any, kind: type, what: str) -> None:
 
 def require_count(x: Any, what: str, least: int = 1) -> None:
     """Refuse what is not an integer of at least some size.
-
-    Args:
-        x: the value.
-        what: how to call it in the message.
-        least: the smallest that is allowed.
 
     Raises:
         TypeError: x is no integer.
@@ -84,9 +70,6 @@ def require_count(x: Any, what: str, least: int = 1) -> None:
 
 def require_batch(batch: Any) -> None:
     """Refuse what is not the leading shape of a batch.
-
-    Args:
-        batch: the value.
 
     Raises:
         TypeError: no tuple of integers.

@@ -18,12 +18,7 @@ HALF = 1000
 def vector_norm(x: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch"]:
     """Return the Euclidean norm along the last dimension.
 
-    Args:
-        x: shape (*batch, N).
-
-    Returns:
-        Shape (*batch); infinite only where an entry is, or where the norm itself is above the
-        largest number of the dtype.
+    It is infinite only where an entry is, or where the norm is too large for the dtype.
 
     >>> float(vector_norm(torch.tensor([3 * 2.0**-100, 4 * 2.0**-100])) * 2.0**100)
     5.0
@@ -41,13 +36,8 @@ def vector_norm(x: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch"]:
 def dot(x: Float[Tensor, "*batch N"], y: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch"]:
     """Return the inner product along the last dimension.
 
-    Args:
-        x: shape (*batch, N).
-        y: the same shape.
-
-    Returns:
-        Shape (*batch); NaN where x and y are finite and their inner product is not 0 but its
-        size is outside the range of the normal numbers of the dtype.
+    It is NaN where x and y are finite and the size of their inner product, not being 0, is
+    outside the range of the normal numbers of the dtype.
 
     >>> x = torch.tensor([1e300, 1e300], dtype=torch.float64)
     >>> [float(dot(x, y)) for y in (x / x, torch.stack([x[0], -x[1]]), x)]
@@ -101,12 +91,6 @@ class _ScaledDot(torch.autograd.Function):
 def power_of_two(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Return the largest powers of two that are at most x, and 1 where x is not positive.
 
-    Args:
-        x: sizes.
-
-    Returns:
-        The same shape; 1 where x is infinite too.
-
     >>> power_of_two(torch.tensor([0.0, 3.0, 0.5]))
     tensor([1.0000, 2.0000, 0.5000])
     """
@@ -116,13 +100,6 @@ def power_of_two(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 def in_range(x: Float[Tensor, "*shape"], least: float) -> Bool[Tensor, "*shape"]:
     """Return where least < x < ∞.
-
-    Args:
-        x: sizes.
-        least: a lower bound.
-
-    Returns:
-        The same shape; False for NaN.
 
     >>> in_range(torch.tensor([1.0, torch.inf, torch.nan]), 0)
     tensor([ True, False, False])
@@ -134,12 +111,6 @@ def holds(condition: Bool[Tensor, "*shape"]) -> bool:
     """Return whether a condition holds everywhere; False inside `torch.func.vmap`.
 
     There no branch may depend on a value, and what is computed must serve both cases.
-
-    Args:
-        condition: any shape.
-
-    Returns:
-        True or False.
 
     >>> holds(torch.tensor([True, False]))
     False

@@ -26,10 +26,6 @@ class Piecewise:
     """C functions on [0, 1], each a polynomial of degree 5 on each of P panels.
 
     The place q in [0, P] is the time (1 − x) a_i + x b_i, where q = i + x is in panel i.
-
-    Args:
-        ends: a_i and b_i, shape (P, 2).
-        coefficients: of the powers of x, the constant first.
     """
 
     ends: Float[Tensor, "P 2"]
@@ -42,12 +38,6 @@ class Piecewise:
 
     def __call__(self, q: Float[Tensor, "*batch"]) -> Float[Tensor, "C *batch"]:
         """Return the values at places.
-
-        Args:
-            q: places in [0, P].
-
-        Returns:
-            C values for each.
 
         >>> one = torch.tensor([[[0.0, 1.0, 0.0, 0.0, 0.0, 0.0]]])
         >>> Piecewise(torch.tensor([[0.0, 1.0]]), one)(torch.tensor(0.25))
@@ -62,12 +52,6 @@ class Piecewise:
 
     def times(self, q: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Return the times of places.
-
-        Args:
-            q: places in [0, P].
-
-        Returns:
-            Times in [0, 1].
 
         >>> two = Piecewise(torch.tensor([[0.0, 0.2], [0.2, 1.0]]), torch.zeros(2, 1, 6))
         >>> two.times(torch.tensor([0.0, 0.5, 1.0, 1.5]))
@@ -85,14 +69,6 @@ class Piecewise:
         self, f: Callable[[Tensor], Tensor], like: Float[Tensor, "*batch"], most: int
     ) -> tuple[Float[Tensor, "*batch c"], Float[Tensor, "*batch c"]]:
         """Return the places of local maxima of a function of the place, and its values there.
-
-        Args:
-            f: maps places of shape (*batch, k) to values of that shape.
-            like: says the batch.
-            most: how many maxima are refined, the highest of a grid of two places a panel.
-
-        Returns:
-            The places and the values.
 
         >>> one = torch.tensor([[[0.0, 1.0, -1.0, 0.0, 0.0, 0.0]]])
         >>> x = Piecewise(torch.tensor([[0.0, 2.0]]), one)
@@ -121,15 +97,6 @@ def resolved(
 
     A panel is resolved when its two highest Chebyshev coefficients are small. What lies
     between the nodes of the first panels, 6 a panel, may go unseen.
-
-    Args:
-        f: maps n times to C values each, shape (n, C).
-        times: the ends of the first panels, increasing.
-        allowed: maps the values at the first nodes to what counts as small, C numbers.
-        what: how to call f in the message.
-
-    Returns:
-        The polynomials.
 
     Raises:
         OutOfDomain: 20 000 panels do not resolve f.

@@ -35,13 +35,8 @@ class Profile:
 
     Let u be the direction of the segment and d its length. With α = ⟨γ − γ(0), u⟩ and ρ
     the norm of the rest, ‖γ(0) + sdu − γ(t)‖² = (α(t) − sd)² + ρ(t)². So each point of γ
-    is computed once, and not again for every s.
-
-    Args:
-        curve: α and ρ².
-        chord: d.
-        grid: the places of the curve where a search begins, increasing: two in each panel,
-            and where ρ is smallest.
+    is computed once, and not again for every s. `chord` is d; on `grid`, two places in each
+    panel and where ρ is smallest, a search begins.
     """
 
     curve: Piecewise
@@ -50,12 +45,6 @@ class Profile:
 
     def nearest(self, s: Float[Tensor, "S"]) -> tuple[Float[Tensor, "S c"], Float[Tensor, "S c"]]:
         """Return near places of the curve for points of the segment, and squared distances.
-
-        Args:
-            s: the points (1 − s) γ(0) + s γ(1).
-
-        Returns:
-            Local minima of the distance, among them the least.
 
         >>> flat = lambda *x: torch.tensor([[[*x, 0.0, 0.0, 0.0]]])
         >>> bow = torch.cat([flat(0.0, 2.0, 0.0), flat(1.0, 0.0, 0.0)], 1)  # a line beside it
@@ -91,12 +80,6 @@ class Profile:
         convex function: its maximum is at a kink, where two neighbours on the lower hull of
         the points (α, α² + ρ²) are equally near. It bounds that of the curve from above. The
         points nearest to the kinks join the others. A section search about the best ends it.
-
-        Args:
-            points: how many equally spaced points of the segment are tried first.
-
-        Returns:
-            s.
 
         >>> none = torch.zeros(1, 1, 3)
         >>> steep = torch.cat([torch.tensor([[[0.0, 2.0, 0.0]]]), none], 2)
@@ -144,15 +127,6 @@ def profile_of(
     curve: Any, ends: Float[Tensor, "2 N"], samples: int, max_bytes: int | float
 ) -> Profile:
     """Return the profile of a curve, from about `samples` of its points or more.
-
-    Args:
-        curve: the curve.
-        ends: γ(0) and γ(1) as vectors.
-        samples: at how many times it is computed at least.
-        max_bytes: the bound on the memory of the points held at a time.
-
-    Returns:
-        α and ρ² by polynomials which resolve them.
 
     Raises:
         OutOfDomain: fewer than 2 samples, or a curve that 20 000 panels do not resolve.
@@ -202,13 +176,6 @@ def profile_of(
 
 def lower_hull(x: np.ndarray, y: np.ndarray) -> list[int]:
     """Return the corners of the lower convex hull of points in the plane.
-
-    Args:
-        x: their first coordinates.
-        y: their second ones.
-
-    Returns:
-        Indices of points, from left to right.
 
     >>> lower_hull(np.array([2.0, 0.0, 1.0, 1.0]), np.array([0.0, 0.0, 1.0, -1.0]))
     [1, 3, 0]

@@ -23,12 +23,6 @@ CANDIDATES = 4
 def start_of(curve: Any) -> Point:
     """Return γ(0), without computing it where the curve knows it.
 
-    Args:
-        curve: a curve.
-
-    Returns:
-        An unbatched point.
-
     Raises:
         McLibError: the curve does not return points.
 
@@ -44,12 +38,6 @@ def start_of(curve: Any) -> Point:
 def pieces(curve: Any) -> list[tuple[float, float]]:
     """Return the intervals between the breakpoints of a curve on [0, 1].
 
-    Args:
-        curve: a curve; one without `breakpoints` counts as smooth.
-
-    Returns:
-        Pairs (a, b), in order.
-
     >>> from mc_lib.curves import PolygonalChain
     >>> pieces(PolygonalChain([(torch.zeros(1),)] * 3))
     [(0.0, 0.5), (0.5, 1.0)]
@@ -60,13 +48,6 @@ def pieces(curve: Any) -> list[tuple[float, float]]:
 
 def time_grid(curve: Any, points: int) -> Float[Tensor, "T"]:
     """Return equally spaced times in [0, 1] and the breakpoints of the curve among them.
-
-    Args:
-        curve: a curve.
-        points: how many equally spaced times, both ends included.
-
-    Returns:
-        Increasing times, in the dtype and on the device of the curve.
 
     Raises:
         OutOfDomain: fewer than 2 points.
@@ -87,11 +68,6 @@ def time_grid(curve: Any, points: int) -> Float[Tensor, "T"]:
 def require_finite(values: Float[Tensor, "T"], t: Float[Tensor, "T"], what: str) -> None:
     """Refuse NaN and infinity in what was measured at the times t.
 
-    Args:
-        values: one for each time.
-        t: the times.
-        what: how to call a value in the message.
-
     Raises:
         NotFinite: naming the first time at fault.
 
@@ -110,16 +86,8 @@ def in_chunks(
 ) -> Tensor:
     """Return f(t), computed for as many times at once as the memory allows.
 
-    Args:
-        f: a function of times, result of shape (T, ...), that holds one point of
-            parameter space for each time.
-        t: times, or indices of times.
-        like: an unbatched point, which says how large the points are.
-        max_bytes: the bound on the memory of the points held at once; one point at a
-            time is always held.
-
-    Returns:
-        Shape (T, ...).
+    `like` is a point of the size of those that f holds, one for each time; at least one is
+    held whatever `max_bytes` says.
 
     Raises:
         OutOfDomain: max_bytes is not positive.
@@ -143,13 +111,11 @@ def local_maxima(
 ) -> Int[Tensor, "*batch c"]:
     """Return the indices of the largest local maxima along the last dimension.
 
-    Args:
-        values: a function on a grid.
-        most: how many indices at most.
+    As many as the row with most of them has, and `most` at most. The first is the largest
+    value of all; a row with fewer is filled up with other grid points.
 
     Returns:
-        Shape (*batch, c), c ≤ most the largest number of local maxima in a row. The first
-        is the largest value of all; a row with fewer is filled up with other grid points.
+        Shape (*batch, c).
 
     >>> local_maxima(torch.tensor([0.0, 5.0, 4.0, 0.0, 2.0, 1.0]))[:2]
     tensor([1, 4])
@@ -169,23 +135,13 @@ def climb(
     *,
     last: float = 1.0,
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
-    """Move each time t to a maximum of f between its neighbours t ± step, within [0, last].
+    """Return for each time t a maximum of f between its neighbours t ± step, within [0, last].
 
     A section search: each round tries t ± step/4, ± step/2, ± 3 step/4 in one call of f,
     keeps the best and divides the step by 4, until it is below √ε. Near a smooth maximum
     t is then right to about √ε and the value to about ε, relative to the scale of f; at
     a kink both to about √ε. Where f has several maxima between the neighbours, one of
     them is found.
-
-    Args:
-        f: maps times of shape (*batch, 6) to values of that shape.
-        t: grid times.
-        value: f at t.
-        step: the spacing of the grid.
-        last: the end of the times.
-
-    Returns:
-        The times and the values of the maxima, shape (*batch) both.
 
     >>> t, value = torch.tensor([0.5]), torch.tensor([-0.04])
     >>> t, value = climb(lambda t: -(t - 0.7) ** 2, t, value, 0.5)

@@ -22,12 +22,6 @@ Point: TypeAlias = Any
 def leaves(w: Point) -> list[Tensor]:
     """Return the tensors of a point, in the order of its tree.
 
-    Args:
-        w: a tree of tensors.
-
-    Returns:
-        The list of its tensors.
-
     >>> import torch
     >>> [leaf.shape[0] for leaf in leaves({"b": torch.zeros(3), "a": torch.zeros(2)})]
     [2, 3]
@@ -37,10 +31,6 @@ def leaves(w: Point) -> list[Tensor]:
 
 def require_point(w: Point, what: str = "the point") -> None:
     """Refuse a tree that is not a point of parameter space.
-
-    Args:
-        w: the tree to check.
-        what: how to call it in the message.
 
     Raises:
         McLibError: as `require_tensors`.
@@ -68,13 +58,6 @@ def _name_of_two(u: Point, v: Point, i: int) -> str:
 def named(w: Point) -> dict[Any, Tensor]:
     """Return the tensors of a flat point by their names, in its order.
 
-    Args:
-        w: a tuple, list or named tuple of tensors, numbered; a mapping, by its keys; or any
-            other tree of one level that `optree` knows, by its entries.
-
-    Returns:
-        A dict.
-
     Raises:
         ShapeMismatch: the tree has another form.
 
@@ -93,13 +76,6 @@ def named(w: Point) -> dict[Any, Tensor]:
 def renamed(w: Point, tensors: Mapping[Any, Tensor]) -> Point:
     """Return a flat point of the type of w, its keys in their order, with other tensors.
 
-    Args:
-        w: a flat point.
-        tensors: what takes the place of each of its tensors, by the names of `named`.
-
-    Returns:
-        The point.
-
     >>> import torch
     >>> from collections import OrderedDict
     >>> dict(renamed(OrderedDict(W=torch.zeros(1)), {"W": torch.ones(1)}))
@@ -111,10 +87,6 @@ def renamed(w: Point, tensors: Mapping[Any, Tensor]) -> Point:
 
 def require_same_tree(u: Point, v: Point) -> None:
     """Refuse two points that do not live in the same parameter space.
-
-    Args:
-        u: a point.
-        v: a point.
 
     Raises:
         ShapeMismatch: the trees or the shapes of their tensors differ.
@@ -131,13 +103,6 @@ def require_same_tree(u: Point, v: Point) -> None:
 
 def paired_leaves(u: Point, v: Point) -> tuple[list[Tensor], list[Tensor]]:
     """Return the tensors of two points, after refusing what is not of one space.
-
-    Args:
-        u: a point.
-        v: a point.
-
-    Returns:
-        Two lists of equal length and shapes.
 
     Raises:
         ShapeMismatch: the trees or the shapes of their tensors differ.

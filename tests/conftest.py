@@ -1,7 +1,8 @@
 """The shapes of every signature are checked while the tests run.
 
-With MC_LIB_PLAIN=1 they are not, as for users: then only the tests marked `bad_input`
-run, which ask for the library's own errors. With MC_LIB_PLAIN=all every test runs so.
+With MC_LIB_PLAIN=1 they are not, as for users: then the tests marked `bad_input` run, which
+ask for the library's own errors, and those of random examples and those marked `slow`, which
+such checks make twice as slow. With MC_LIB_PLAIN=all every test runs so.
 With MC_LIB_FLOAT32=1 torch's default dtype is float32, as users have it: for doctests.
 """
 
@@ -29,13 +30,17 @@ hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("MC_LIB_HYPOTHESIS", "suite"))
 
 
+@pytest.hookimpl(trylast=True)  # once hypothesis has marked its tests
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if MODE == "all":
         return
-    keep = [item for item in items if PLAIN == bool(item.get_closest_marker("bad_input"))]
-    drop = [item for item in items if PLAIN != bool(item.get_closest_marker("bad_input"))]
-    config.hook.pytest_deselected(items=drop)
-    items[:] = keep
+    plain = [
+        any(map(item.get_closest_marker, ("bad_input", "hypothesis", "slow"))) for item in items
+    ]
+    config.hook.pytest_deselected(
+        items=[x for x, p in zip(items, plain, strict=True) if p != PLAIN]
+    )
+    items[:] = [x for x, p in zip(items, plain, strict=True) if p == PLAIN]
 
 
 @pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])

@@ -45,9 +45,11 @@ class Claim:
     def __str__(self) -> str:
         bound = f"{self.relation} {_show(self.reference)}"
         count = f", {self.cases} cases" if self.cases > 1 else ""
-        if self.holds:
-            return f"✓ {self.statement}: {self.what} ({bound}{count})"
-        return f"✗ {self.statement}: {self.what} (measured {_show(self.measured)}, not {bound})"
+        if not self.holds:
+            found = f"(measured {_show(self.measured)}, not {bound})"
+            return f"✗ {self.statement}: {self.what} {found}"
+        found = "" if self.relation == "=" else f": {_rounded(self.measured)}"
+        return f"✓ {self.statement}: {self.what}{found} ({bound}{count})"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class ClaimsTable:
         return f"ClaimsTable of {len(self.claims)} claims"
 
     def _repr_html_(self) -> str:
-        names = ("statement", "checked", "bound", "cases", "holds")
+        names = ("statement", "checked", "measured", "bound", "cases", "holds")
         head = "".join(f"<th>{name}</th>" for name in names)
         body = "\n".join(f"<tr>{_cells(claim)}</tr>" for claim in self.claims)
         return f'<table class="dataframe claims"><tr>{head}</tr>\n{body}\n</table>'
@@ -69,8 +71,9 @@ class ClaimsTable:
 def _cells(claim: Claim) -> str:
     bound = f"{claim.relation} {_show(claim.reference)}"
     mark = "✓" if claim.holds else "✗"
-    values = (claim.statement, claim.what, bound, claim.cases, mark)
-    return "".join(f"<td>{html.escape(str(value))}</td>" for value in values)
+    before, after = (claim.statement, claim.what), (bound, claim.cases, mark)
+    cells = ["".join(f"<td>{html.escape(str(x))}</td>" for x in part) for part in (before, after)]
+    return f'<td class="measured">{_rounded(claim.measured)}</td>'.join(cells)
 
 
 _log: list[Claim] = []  # every claim that this process has checked, in order
@@ -101,7 +104,8 @@ def check(
 ) -> None:
     """Compare a measurement with what a statement says, and record the outcome.
 
-    Prints one line that does not depend on rounding (the bound, not the measurement).
+    Prints one line: what was measured, to two digits, and the bound. When a chapter is executed
+    again, all but what was measured is compared.
     While a book is being built the claim with its measured value is appended to the
     ledger's records, the failed ones too. With the environment variable MC_LIB_CHECKS=record
     a claim that fails is printed and recorded like the others and does not raise, so that a
@@ -130,7 +134,7 @@ def check(
     >>> check("Cor 4.2", "components for l = 3", measured=4, equals=2**2)
     ✓ Cor 4.2: components for l = 3 (= 4)
     >>> check("Eq (4)", "loss on the curve", measured=3e-25, rounding=1e-20)
-    ✓ Eq (4): loss on the curve (≤ 1e-20)
+    ✓ Eq (4): loss on the curve: 3e-25 (≤ 1e-20)
     >>> check("Cor 4.2", "components for l = 3", measured=3, equals=2**2)
     Traceback (most recent call last):
     ...
@@ -166,6 +170,10 @@ def check(
 
 def _show(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _rounded(value: Any) -> str:
+    return html.escape(f"{value:.2g}" if isinstance(value, float) else str(value))
 
 
 def _plain(value: Any) -> Any:

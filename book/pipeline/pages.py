@@ -1,6 +1,7 @@
 """Write the pages that are made from what the chapters recorded.
 
-They are the claims ledger, how the book was made, and the ledger and the gallery of the front page.
+They are the claims ledger, how the book was made, the gallery of all figures, and what the front
+page says of the checks and shows of the figures.
 """
 
 from pathlib import Path
@@ -20,7 +21,8 @@ TEMPLATES = jinja2.Environment(
     keep_trailing_newline=True,
 )
 TEMPLATES.filters["number"] = ledger.number
-PLAIN = {"holds", "definition"}  # verdicts that need no word on the front page
+PLAIN = {"holds", "definition"}  # verdicts that need no word in the ledger at a glance
+FRONT = ["1-plane", "4-closing", "2", "real-logarithms", "cassini", "5-pairs"]
 SEEDS = profiles.ROOT / "book" / "generated" / "seeds.json"
 
 
@@ -32,12 +34,17 @@ def render(template: str, **values: Any) -> str:
 def of_ledger(found: Ledger, runs: dict[str, Any], seeds: dict[str, tuple[int, int]]) -> str:
     """Return the ledger as a page, with the sizes of the runs and what a sweep over seeds found."""
     sizes = {name: colophon.sizes(run) for name, run in runs.items()}
-    return render("ledger.md", sizes=sizes, seeds=seeds, **found.shown())
+    return render("ledger.md", sizes=sizes, seeds=seeds, plain=PLAIN, **found.shown())
 
 
 def of_runs(runs: dict[str, Any]) -> str:
     """Return how the book was made as a page."""
     return render("made.md", runs=runs, first=next(iter(runs.values())))
+
+
+def _on_the_front_page(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    by_name = {figure["name"]: figure for figure in figures}
+    return [by_name[f"figure-{name}"] for name in FRONT]
 
 
 def write(chapters: Path, book: Path) -> None:
@@ -50,8 +57,9 @@ def write(chapters: Path, book: Path) -> None:
     pages = {
         "ledger.md": of_ledger(found, runs, ledger.over_seeds(SEEDS)),
         "made.md": of_runs(runs),
-        "generated/glance.md": render("glance.md", plain=PLAIN, **found.shown()),
+        "generated/summary.md": f"{found.summary()} {ledger.of_seeds(SEEDS)}\n",
         "generated/gallery.md": render("gallery.md", figures=thumbnails),
+        "generated/front.md": render("gallery.md", figures=_on_the_front_page(thumbnails)),
     }
     for name, text in pages.items():
         (book / name).parent.mkdir(parents=True, exist_ok=True)

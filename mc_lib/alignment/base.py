@@ -75,13 +75,6 @@ def permutations_of(symmetry: Symmetry) -> Symmetry:
 def squared_distance(u: Point, v: Point) -> float:
     """Return ‖u − v‖².
 
-    Args:
-        u: a point.
-        v: a point of the same space.
-
-    Returns:
-        The number.
-
     Raises:
         McLibError: u and v are not of one space.
 
@@ -94,11 +87,6 @@ def squared_distance(u: Point, v: Point) -> float:
 
 def require_pair(symmetry: Symmetry, u: Point, w: Point) -> None:
     """Refuse points that are not two single points on which the symmetry acts.
-
-    Args:
-        symmetry: the action.
-        u: the point to come near to.
-        w: the point to move.
 
     Raises:
         ShapeMismatch: batched, or not of one space.
@@ -122,10 +110,6 @@ def require_pair(symmetry: Symmetry, u: Point, w: Point) -> None:
 def require_single(symmetry: Symmetry, w: Point) -> None:
     """Refuse what is not one point on which the symmetry acts.
 
-    Args:
-        symmetry: the action.
-        w: the point.
-
     Raises:
         ShapeMismatch: batched.
         McLibError: as `Symmetry.act`.
@@ -147,13 +131,6 @@ def require_single(symmetry: Symmetry, w: Point) -> None:
 def identity_like(symmetry: Symmetry, w: Point) -> tuple[Tensor, ...]:
     """Return the identity of the group that acts on w, in its dtype and on its device.
 
-    Args:
-        symmetry: the action.
-        w: a point.
-
-    Returns:
-        One entry a hidden layer.
-
     >>> identity_like(permutations_of(Symmetry.chain([])), (torch.eye(2),))
     ()
     """
@@ -165,16 +142,6 @@ def rows_at(
     symmetry: Symmetry, name: str, w: Point, known: Collection[str] | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return what a point holds at each neuron of a layer: incoming and outgoing weights.
-
-    Args:
-        symmetry: says which axes meet the layer.
-        name: the layer.
-        w: a point, unbatched.
-        known: if given, only weights that meet no other layer than these.
-
-    Returns:
-        The incoming weights of shape (n, r) and the outgoing ones of shape (n, s), a row
-        for each neuron. g acts on the first by ρ_in(g), on the second by ρ_out(g)⁻ᵀ.
 
     Raises:
         NotSymmetric: a weight meets the layer on two axes: the distance is then not a sum

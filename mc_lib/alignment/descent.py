@@ -22,13 +22,6 @@ which that layer is better."""
 class Descent:
     """The search for the g of least ‖u − g·w‖², one layer at a time.
 
-    Args:
-        symmetry: which layers there are, and what meets them.
-        u: the point to come near to.
-        act: maps g to g·w.
-        step: how one layer is made better.
-        rounds: how often to go through the layers at most.
-
     Raises:
         OutOfDomain: fewer than one round.
     """
@@ -49,15 +42,6 @@ class Descent:
 
         A later start wins only where it gains more than rounding. Its objectives are the
         least so far: they begin with that of the identity, and never rise.
-
-        Args:
-            identity: the identity.
-            others: more elements to start from.
-            sides: whether to grow starts from the inputs and from the outputs; a single
-                layer is best at once.
-
-        Returns:
-            The alignment.
         """
         first = best = self.descend(identity)
         orders = outwards(self.symmetry) if sides and len(self.symmetry.layers) > 1 else ()
@@ -71,14 +55,7 @@ class Descent:
         return best
 
     def descend(self, g: Any) -> Alignment:
-        """Go through the layers until a round gains less than rounding.
-
-        Args:
-            g: where to start.
-
-        Returns:
-            The alignment, its objectives those at g and after each round.
-        """
+        """Go through the layers until a round gains less than rounding."""
         moved = self.act(g)
         objectives = [squared_distance(self.u, moved)]
         rounding = torch.finfo(leaves(self.u)[0].dtype).eps
@@ -95,15 +72,7 @@ class Descent:
         return Alignment(g, moved, tuple(objectives))
 
     def grown(self, identity: Any, order: Iterable[str]) -> Any:
-        """Match layer after layer, each by the weights that lead to what has been matched.
-
-        Args:
-            identity: the identity.
-            order: the layers.
-
-        Returns:
-            An element to start from, perhaps farther than the identity.
-        """
+        """Match layer after layer, each by the weights that lead to what has been matched."""
         g, known = identity, list[str]()
         for name in order:
             g = self.step(name, g, self.act(g), known)
@@ -117,12 +86,6 @@ def outwards(symmetry: Symmetry) -> tuple[list[str], list[str]]:
     A layer is reached as soon as all that some weight between layers reads, or is read by,
     has been reached.
 
-    Args:
-        symmetry: whose table is walked.
-
-    Returns:
-        Two orders of all layers; one that cannot be reached comes after those that can.
-
     >>> from mc_lib.groups import Permutation
     >>> from mc_lib.layers import Layer
     >>> outwards(Symmetry.chain([Layer(Permutation(2))] * 3))
@@ -131,7 +94,7 @@ def outwards(symmetry: Symmetry) -> tuple[list[str], list[str]]:
     return _order(symmetry, Into, OutOf), _order(symmetry, OutOf, Into)
 
 
-def _order(symmetry: Symmetry, to: type, origin: type) -> list[str]:
+def _order(symmetry: Symmetry, to: type[Into | OutOf], origin: type[Into | OutOf]) -> list[str]:
     tables = [axes for axes in symmetry.table.values() if len(axes) > 1]
     reached: list[str] = []
     while rest := [name for name in symmetry.layers if name not in reached]:

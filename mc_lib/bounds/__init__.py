@@ -11,7 +11,6 @@ from mc_lib.bounds.lipschitz import loss_lipschitz as loss_lipschitz
 from mc_lib.bounds.lipschitz import output_lipschitz as output_lipschitz
 from mc_lib.bounds.lipschitz import root_loss_bound as root_loss_bound
 from mc_lib.bounds.lipschitz import tube_norms as tube_norms
-from mc_lib.bounds.orbits import approximate_action_bound as approximate_action_bound
 from mc_lib.bounds.orbits import midpoint_distance_squared as midpoint_distance_squared
 from mc_lib.bounds.orbits import midpoint_scale as midpoint_scale
 from mc_lib.bounds.orbits import orbit_barrier_bound as orbit_barrier_bound

@@ -37,14 +37,6 @@ class Arguments:
     def of(cls, formula: str, **given: Any) -> "Arguments":
         """Return the arguments after checking that they are real, finite and of one kind.
 
-        Args:
-            formula: the name of the formula, for messages.
-            **given: Python numbers, or float32 or float64 tensors.
-
-        Returns:
-            The arguments; Python numbers take the dtype and device of the tensors, and
-            float64 where there is none.
-
         Raises:
             DtypeMismatch: not a real number or tensor, or tensors of mixed dtypes or devices.
             NotFinite: NaN or infinity, also as a Python number too large for the dtype.
@@ -73,10 +65,6 @@ class Arguments:
     def require(self, inside: Bool[Tensor, "*shape"], domain: str) -> None:
         """Refuse arguments outside the domain of the formula.
 
-        Args:
-            inside: where the arguments are inside; NaN compares as outside.
-            domain: what it is, in words.
-
         Raises:
             OutOfDomain: naming the first entry outside, with its values.
 
@@ -90,12 +78,6 @@ class Arguments:
 
     def result(self, value: Float[Tensor, "*shape"]) -> Result:
         """Return a value in the kind of the arguments.
-
-        Args:
-            value: computed from the arguments.
-
-        Returns:
-            A float if all arguments were Python numbers, else the tensor itself.
 
         Raises:
             OutOfDomain: the value overflowed.

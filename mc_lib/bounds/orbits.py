@@ -1,13 +1,11 @@
 """Segments between points of one orbit: how far they leave it (Section 5.3, Prop 6.1)."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from mc_lib.bounds.formula import Arguments, Number, Result
 from mc_lib.bounds.rescaling import peak, segment_loss
-from mc_lib.checks import require_tensors
-from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.errors import OutOfDomain
 
 
 def orbit_interval(
@@ -136,41 +134,3 @@ def midpoint_distance_squared(c: Number, n: int) -> Result:
     c, size = given
     given.require(c >= 1, "c ≥ 1")
     return given.result(size * torch.where(c < 2, 2 * (c - 1) ** 2, c**2 - 2))
-
-
-def approximate_action_bound(
-    U: Float[Tensor, "*#batch m h"], H: Float[Tensor, "*#batch h k"]
-) -> Float[Tensor, "*batch"]:
-    """Return ‖UH‖, which bounds how far the approximate action (6) moves the output.
-
-    With H = σ(VX) and H' = σ(gVX), ‖UH − (UHH'⁺)H'‖ ≤ ‖UH‖, because I − H'⁺H' is an
-    orthogonal projection (Proposition 6.1, eq. 7).
-
-    Args:
-        U: output weights, shape (..., m, h).
-        H: hidden activations σ(VX), shape (..., h, k).
-
-    Returns:
-        Frobenius norms, shape (...), batches broadcast.
-
-    Raises:
-        ShapeMismatch: U and H do not multiply.
-        OutOfDomain: the norm overflows.
-
-    >>> approximate_action_bound(torch.tensor([[3.0, 4.0]]), torch.eye(2))
-    tensor(5.)
-    """
-    require_tensors([U, H], "approximate_action_bound: U, H")
-    try:
-        bound = torch.linalg.matrix_norm(U @ H)
-    except RuntimeError:
-        raise ShapeMismatch(
-            "approximate_action_bound: U of shape (..., m, h) multiplies H of shape "
-            f"(..., h, k), got {tuple(U.shape)} and {tuple(H.shape)}"
-        ) from None
-    if not bound.isfinite().all():
-        raise OutOfDomain(
-            f"approximate_action_bound: ‖UH‖ overflows {bound.dtype}, with entries up to "
-            f"{float(U.abs().max()):.3g} in U and {float(H.abs().max()):.3g} in H"
-        )
-    return bound

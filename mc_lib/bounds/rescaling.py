@@ -144,15 +144,6 @@ def _require_rescaling(given: Arguments) -> None:
 def segment_loss(m: Tensor, k: Tensor, alpha: Tensor, y: Tensor) -> Tensor:
     """Return (14) for tensors inside its domain; infinite where it overflows.
 
-    Args:
-        m: positive.
-        k: positive.
-        alpha: in [0, 1].
-        y: ‖Y‖, not negative.
-
-    Returns:
-        The loss, elementwise.
-
     >>> segment_loss(*(torch.tensor(x) for x in (2.0, 1.0, 0.5, 1.0)))
     tensor(0.0156)
     """
@@ -173,13 +164,6 @@ def _gap(alpha: Tensor, s: Tensor) -> Tensor:
 
 def peak(m: Tensor, k: Tensor) -> Tensor:
     """Return the maximiser of (14) over α; at m it is one minus that at 1/m.
-
-    Args:
-        m: positive.
-        k: positive.
-
-    Returns:
-        The α in (0, 1) of the largest loss, elementwise; ½ where m = 1.
 
     >>> peak(torch.tensor(4.0), torch.tensor(1.0))
     tensor(0.5000)

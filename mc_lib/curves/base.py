@@ -130,10 +130,6 @@ class Curve(ABC):
 def require_in_range(points: Point, times: Float[Tensor, "*times"]) -> None:
     """Refuse points that overflow, naming the first time at fault.
 
-    Args:
-        points: a point whose tensors have shape (T, ...), for T times.
-        times: the T times.
-
     Raises:
         NotFinite: an entry is NaN or infinite.
 
@@ -157,13 +153,6 @@ def require_in_range(points: Point, times: Float[Tensor, "*times"]) -> None:
 def combine(weights: Float[Tensor, "T K"], points: Sequence[Point]) -> Point:
     """Return the points Σ_k weights[:, k] points[k].
 
-    Args:
-        weights: coefficients, shape (T, K).
-        points: K unbatched points of one space.
-
-    Returns:
-        A point whose tensors have shape (T, ...).
-
     >>> combine(torch.tensor([[1.0, 2.0]]), [(torch.ones(1),), (torch.tensor([3.0]),)])
     (tensor([[7.]]),)
     """
@@ -179,13 +168,6 @@ def locate(t: Float[Tensor, "T"], n: int) -> tuple[Int[Tensor, "T"], Float[Tenso
     """Return which of n equal pieces of [0, 1] holds each t, and how far along it t is.
 
     A breakpoint i/n begins piece i; t = 1 ends the last piece.
-
-    Args:
-        t: times in [0, 1], shape (T,).
-        n: the number of pieces.
-
-    Returns:
-        The pieces, counted from 0, and the fractions in [0, 1], shape (T,) both.
 
     >>> locate(torch.tensor([0.125, 0.5, 1.0]), 2)
     (tensor([0, 1, 1]), tensor([0.2500, 0.0000, 1.0000]))

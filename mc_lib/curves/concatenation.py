@@ -86,7 +86,7 @@ class Concatenation(Curve):
 
 def _require_meeting(i: int, end: Point, start: Point) -> None:
     require_same_tree(end, start)
-    gap, size = float(distance(end, start)), float(norm(end))
+    gap, size = float(distance(end, start).detach()), float(norm(end).detach())
     allowed = tolerance(leaves(end)[0].dtype).equal * size
     if not gap <= allowed:
         raise NotConnected(

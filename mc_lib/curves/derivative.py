@@ -15,12 +15,6 @@ Formula = Callable[[Tensor], Any]
 def rate(formula: Formula) -> Formula:
     """Return the derivative of a function of independent times, by forward mode.
 
-    Args:
-        formula: maps T times to tensors of shape (T, ...), each from its own time.
-
-    Returns:
-        A function of the same kind.
-
     >>> rate(lambda t: (t**3,))(torch.tensor([1.0, 2.0]))
     (tensor([ 3., 12.]),)
     """

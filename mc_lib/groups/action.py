@@ -38,13 +38,6 @@ class Action(ABC):
     def left(self, g: Tensor, x: Tensor) -> Float[Tensor, "*batch n r"]:
         """Return g x.
 
-        Args:
-            g: an element.
-            x: shape (..., n, r).
-
-        Returns:
-            Shape (..., n, r), batches broadcast.
-
         Raises:
             NotInGroup: g is not an element.
             McLibError: x does not fit, or g x leaves the range of the dtype.
@@ -55,13 +48,6 @@ class Action(ABC):
 
     def right_inverse(self, x: Tensor, g: Tensor) -> Float[Tensor, "*batch r n"]:
         """Return x g⁻¹.
-
-        Args:
-            x: shape (..., r, n).
-            g: an element.
-
-        Returns:
-            Shape (..., r, n), batches broadcast.
 
         Raises:
             NotInGroup: g is not an element, as a matrix singular to working precision.
@@ -97,14 +83,6 @@ class Action(ABC):
         """Return a g that brings the rows w of a layer near the rows u (see `nearest`).
 
         It minimises ‖a − ρ(g) b‖² + ‖a_out − ρ(g)⁻ᵏᵀ b_out‖². This is the step of alignment.
-
-        Args:
-            u: the incoming weights a, shape (n, r), and the outgoing ones a_out, shape (n, s).
-            w: b and b_out, of the same shapes.
-            degree: the degree k of the activation; other than 1 for `PositiveScaling` alone.
-
-        Returns:
-            The element, unbatched: the exact minimum, for `GeneralLinear` a local one.
 
         Raises:
             ShapeMismatch: not two pairs of matrices of n rows, of the same shapes.

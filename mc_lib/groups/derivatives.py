@@ -23,12 +23,6 @@ Compute = Callable[..., Any]
 def tracks(*xs: Tensor) -> bool:
     """Return whether a derivative by one of the tensors may be asked for.
 
-    Args:
-        *xs: the tensors.
-
-    Returns:
-        True where one requires a gradient or carries a tangent, and inside `torch.func`.
-
     >>> tracks(torch.zeros(1)), tracks(torch.zeros(1, requires_grad=True))
     (False, True)
     """
@@ -41,15 +35,6 @@ def differentiable_logarithm(
     g: Float[Tensor, "*batch n n"], value: Compute, principal: Compute
 ) -> Float[Tensor, "*batch n n"]:
     """Return value(g), a logarithm of g, with the derivatives of the principal logarithm.
-
-    Args:
-        g: shape (..., n, n).
-        value: maps matrices to logarithms, numbers to numbers.
-        principal: the same for the principal logarithm; refuses, where it has no derivative.
-
-    Returns:
-        The logarithm. Its derivatives of all orders, in reverse and in forward mode, are those
-        of the principal logarithm.
 
     >>> from mc_lib.groups.logarithm import principal_logarithm as log
     >>> g = torch.tensor([[4.0]], requires_grad=True)
@@ -111,13 +96,6 @@ def sylvester(
 
     In the eigenbasis of S, X_ij = B_ij / (λ_i + λ_j), whatever eigenvalues are equal.
 
-    Args:
-        s: S, shape (..., n, n).
-        b: B, shape (..., n, n).
-
-    Returns:
-        X.
-
     >>> sylvester(torch.tensor([[2.0]]), torch.tensor([[12.0]]))
     tensor([[3.]])
     """
@@ -163,13 +141,6 @@ def differentiable_polar(
     For g = QS, dQ = QΩ and dS = Qᵀdg − ΩS with the skew Ω that solves
     SΩ + ΩS = Qᵀdg − dgᵀQ: no eigenvalue is divided by the gap to another.
 
-    Args:
-        g: shape (..., n, n).
-        value: maps matrices to their polar factors, numbers to numbers.
-
-    Returns:
-        Q and S.
-
     >>> g = torch.tensor([[-3.0]], requires_grad=True)
     >>> q, s = differentiable_polar(g, lambda g: (g.sign(), g.abs()))
     >>> torch.autograd.grad(s.sum(), g)
@@ -214,14 +185,6 @@ class _Polar(torch.autograd.Function):
 
 def without_derivative(compute: Compute, why: str, *inputs: Tensor) -> Any:
     """Return compute(*inputs), whose derivatives by the inputs are refused when asked for.
-
-    Args:
-        compute: maps tensors to a tuple of tensors.
-        why: what has no derivative and what to do, as the message says it.
-        *inputs: the tensors.
-
-    Returns:
-        What `compute` returns.
 
     >>> g = torch.ones(1, requires_grad=True)
     >>> (x,) = without_derivative(lambda g: (2 * g,), "a path has no derivative by its end", g)

@@ -132,13 +132,6 @@ class DiscreteGroup(Group):
 def index_entries(h: Int[Tensor, "*#batch n"], p: Int[Tensor, "*#batch n"]) -> Tensor:
     """Return the entries h_{p(1)}, ..., h_{p(n)}, batches broadcast.
 
-    Args:
-        h: shape (..., n).
-        p: indices, shape (..., n).
-
-    Returns:
-        Shape (..., n).
-
     >>> index_entries(torch.tensor([7, 8]), torch.tensor([[1, 0], [0, 0]]))
     tensor([[8, 7],
             [7, 7]])
@@ -149,13 +142,6 @@ def index_entries(h: Int[Tensor, "*#batch n"], p: Int[Tensor, "*#batch n"]) -> T
 
 def index_rows(x: Float[Tensor, "*#batch n r"], p: Int[Tensor, "*#batch n"]) -> Tensor:
     """Return the rows x_{p(1)}, ..., x_{p(n)}, batches broadcast.
-
-    Args:
-        x: shape (..., n, r).
-        p: row indices, shape (..., n).
-
-    Returns:
-        Shape (..., n, r).
 
     >>> index_rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 0])).flatten()
     tensor([2., 1.])
@@ -172,12 +158,6 @@ def lexicographic_rank(p: Int[Tensor, "*batch n"]) -> Int[Tensor, "*batch"]:
 
     Σ_i (n − 1 − i)! · #{j > i : p(j) < p(i)}, the Lehmer code read in factorial base;
     exact in int64 for n ≤ 20.
-
-    Args:
-        p: a permutation of 0, ..., n − 1, shape (..., n).
-
-    Returns:
-        Shape (...).
 
     >>> lexicographic_rank(torch.tensor([2, 1, 0]))
     tensor(5)

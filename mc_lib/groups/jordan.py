@@ -10,15 +10,9 @@ def paired_logarithm(a: np.ndarray, zero: float) -> np.ndarray | None:
     A = μ(I + N) with N nilpotent. Two Jordan blocks of one size s, in a basis of two
     chains, have the real logarithm [[L, −πI], [πI, L]], L = log|μ| I + log(I + N_s), N_s
     the shift: the square of [[0, −I], [I, 0]] is −I, and it commutes with L. So all
-    blocks must come in pairs of equal size.
-
-    Args:
-        a: shape (k, k).
-        zero: singular values of N^j at most this, times max(1, ‖N‖)^j, count as zero.
-
-    Returns:
-        The logarithm of the nearby matrix that has exactly the block structure read off,
-        or None where N is not nilpotent at this tolerance or its blocks do not pair up.
+    blocks must come in pairs of equal size. Singular values of N^j at most `zero` times
+    max(1, ‖N‖)^j count as zero. The result is the logarithm of the nearby matrix that has
+    exactly the block structure read off, or None where there is none.
 
     >>> paired_logarithm(-np.eye(2), 1e-12).round(4).tolist()
     [[0.0, -3.1416], [3.1416, 0.0]]
@@ -43,15 +37,7 @@ def jordan_chains(nilpotent: np.ndarray, zero: float) -> list[np.ndarray] | None
 
     The kernels K_1 ⊂ K_2 ⊂ ... of N, N², ... tell the sizes; a chain of length s starts
     at a vector v of K_s outside K_{s−1} and outside the longer chains, and is
-    v, Nv, ..., N^{s−1} v.
-
-    Args:
-        nilpotent: N, shape (k, k).
-        zero: as in `paired_logarithm`.
-
-    Returns:
-        One array of shape (k, s) for each chain of length s, or None where N is not
-        nilpotent at this tolerance.
+    v, Nv, ..., N^{s−1} v. None where N is not nilpotent at the tolerance `zero`.
 
     >>> [c.shape[1] for c in jordan_chains(np.eye(3, k=1), 1e-12)]
     [3]

@@ -44,12 +44,6 @@ def real_logarithm(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"
     Its derivatives are those of the principal logarithm; within 1e-6 of the negative axis,
     where that jumps, they are refused with `OutOfDomain` when they are asked for.
 
-    Args:
-        g: invertible (not checked here), shape (..., n, n).
-
-    Returns:
-        Shape (..., n, n).
-
     Raises:
         NoRealLogarithm: naming the negative eigenvalues that do not pair up, and the
             first batch entry at fault.
@@ -87,12 +81,6 @@ def _in_units(g: Tensor) -> tuple[np.ndarray, list[int]]:
 def principal_logarithm(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
     """Return the logarithm with angles in (−π, π), or refuse where it has no derivative.
 
-    Args:
-        g: of ordinary size, shape (..., n, n).
-
-    Returns:
-        Shape (..., n, n).
-
     Raises:
         OutOfDomain: an eigenvalue lies within 1e-6 of the negative axis, relative to its size,
             or rounding takes exp(log g) away from g.
@@ -116,12 +104,6 @@ def principal_logarithm(g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch
 
 def has_real_logarithm(g: Float[Tensor, "*batch n n"]) -> Bool[Tensor, "*batch"]:
     """Return whether g has a real logarithm, from its eigenvalues wherever these decide.
-
-    Args:
-        g: invertible (not checked here), shape (..., n, n).
-
-    Returns:
-        Shape (...).
 
     >>> has_real_logarithm(torch.stack((-torch.eye(2), torch.diag(torch.tensor([-1.0, -2.0])))))
     tensor([ True, False])

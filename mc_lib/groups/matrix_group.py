@@ -15,12 +15,6 @@ def matrix_exponential(m: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch 
     torch 2.13 ends the series of a single matrix too early: where ‖M‖ lies between 3e-4
     and 0.05 it is off by up to 1e-10 in float64. A batch of two takes another, exact branch.
 
-    Args:
-        m: shape (..., n, n).
-
-    Returns:
-        Shape (..., n, n).
-
     >>> turn = torch.tensor([[0.0, -0.03125], [0.03125, 0.0]], dtype=torch.float64)
     >>> bool(abs(matrix_exponential(turn)[1, 0] - torch.sin(turn[1, 0])) < 1e-16)
     True

@@ -23,11 +23,6 @@ Rows = tuple[Float[Tensor, "n r"], Float[Tensor, "n s"]]
 def require_rows(n: int, u: Rows, w: Rows) -> None:
     """Refuse what are not the weights of n neurons, two pairs of matrices of the same shapes.
 
-    Args:
-        n: the number of rows.
-        u: the rows (a, a_out).
-        w: the rows (b, b_out).
-
     Raises:
         ShapeMismatch: other trees or shapes.
         McLibError: not finite tensors of one dtype.
@@ -52,13 +47,6 @@ def in_units(u: Rows, w: Rows) -> tuple[Rows, Rows]:
 
     The nearest element is that of the rows themselves.
 
-    Args:
-        u: the rows (a, a_out).
-        w: the rows (b, b_out).
-
-    Returns:
-        Both, unchanged at ordinary scales.
-
     >>> rows = (torch.full((1, 1), 3 * 2.0**-600, dtype=torch.float64),) * 2
     >>> float(in_units(rows, rows)[0][0])
     1.5
@@ -74,13 +62,6 @@ def in_units(u: Rows, w: Rows) -> tuple[Rows, Rows]:
 def inner_products(u: Rows, w: Rows) -> Float[Tensor, "n n"]:
     """Return C_ij = ⟨a_i, b_j⟩ + ⟨a_out,i, b_out,j⟩, so that ⟨u, g·w⟩ = tr(gᵀC) for orthogonal g.
 
-    Args:
-        u: the rows (a, a_out).
-        w: the rows (b, b_out).
-
-    Returns:
-        C, shape (n, n).
-
     >>> inner_products((torch.eye(1), 2 * torch.eye(1)), (3 * torch.eye(1), torch.eye(1)))
     tensor([[5.]])
     """
@@ -89,12 +70,6 @@ def inner_products(u: Rows, w: Rows) -> Float[Tensor, "n n"]:
 
 def best_assignment(profit: Float[Tensor, "n n"]) -> Int[Tensor, " n"]:
     """Return the permutation p that maximises Σ_i profit[i, p(i)].
-
-    Args:
-        profit: shape (n, n).
-
-    Returns:
-        p, on the device of the profit.
 
     >>> best_assignment(torch.tensor([[1.0, 5.0], [4.0, 9.0]]))
     tensor([0, 1])
@@ -106,12 +81,6 @@ def best_assignment(profit: Float[Tensor, "n n"]) -> Int[Tensor, " n"]:
 
 def best_rotation(product: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
     """Return the orthogonal g that maximises tr(gᵀC): Procrustes' problem, g = ABᵀ for C = AΣBᵀ.
-
-    Args:
-        product: C.
-
-    Returns:
-        g.
 
     >>> best_rotation(torch.tensor([[-2.0]]))
     tensor([[-1.]])
@@ -125,13 +94,6 @@ def best_matrix(u: Rows, w: Rows) -> Float[Tensor, "n n"]:
 
     By descent from the least-squares solution of either side: a local minimum, never worse
     than the identity.
-
-    Args:
-        u: the rows (a, a_out).
-        w: the rows (b, b_out).
-
-    Returns:
-        g.
 
     >>> one = torch.eye(1)
     >>> round(float(best_matrix((2 * one, one / 2), (one, one))), 6)
@@ -175,16 +137,6 @@ def best_factors(
     If β, δ > 0, f tends to ∞ at both ends, so that its minimum is one of the positive roots
     of c²ᵏ⁺¹f'(c)/2 = βc²ᵏ⁺² − αc²ᵏ⁺¹ + kγcᵏ − kδ, of which there are at most three. All of
     them are tried, so f(c) ≤ f(1) always. Where b or b' is 0 and no c is best, c is 1.
-
-    Args:
-        alpha: α.
-        beta: β ≥ 0.
-        gamma: γ.
-        delta: δ ≥ 0.
-        degree: the degree k of the activation, an integer.
-
-    Returns:
-        c and f(c), in the shape of α.
 
     Raises:
         OutOfDomain: the degree is not an integer ≥ 1.

@@ -56,13 +56,6 @@ class GroupPath(ABC):
 def spread_times(t: Float[Tensor, "*times"], like: Tensor) -> Tensor:
     """Return the times in the dtype and on the device of `like`, ready to broadcast.
 
-    Args:
-        t: times of any shape.
-        like: a tensor whose dimensions stand behind the times.
-
-    Returns:
-        Shape (*times, 1, ..., 1), with one 1 for each dimension of `like`.
-
     Raises:
         McLibError: t is not a tensor of finite floating-point numbers.
 

@@ -51,12 +51,6 @@ def polar_factors(
     float64 QS = g to 1e-13 ‖g‖ and QᵀQ = I to 1e-13 √n, whatever the condition number. Where
     g is invertible both have derivatives of all orders, equal singular values included.
 
-    Args:
-        g: shape (..., n, n).
-
-    Returns:
-        Q and S, shape (..., n, n) each.
-
     >>> polar_factors(torch.tensor([[-3.0]]))
     (tensor([[-1.]]), tensor([[3.]]))
     """
@@ -75,12 +69,6 @@ def is_invertible(s: Float[Tensor, "*batch n"]) -> Bool[Tensor, "*batch"]:
     σ_min > n ε σ_max, ε the unit round-off of the dtype, and both so far from 0 and ∞ that the
     inverse is in the range of the dtype.
 
-    Args:
-        s: in descending order, shape (..., n).
-
-    Returns:
-        Shape (...).
-
     >>> is_invertible(torch.tensor([[1.0, 1e-3], [1.0, 1e-18]]))
     tensor([ True, False])
     """
@@ -96,14 +84,6 @@ def polar_path(
 
     In float64 ‖P(0) − I‖ ≤ 1e-12 √n and ‖P(1) − g‖ ≤ 1e-12 ‖g‖ for condition numbers up to
     1e8 and n ≤ 512 (1e-4 in float32, up to condition number 1e4).
-
-    Args:
-        u: U, shape (..., n, n).
-        s: σ, all positive (not checked here), shape (..., n).
-        wt: Wᵀ, shape (..., n, n).
-
-    Returns:
-        The path, batched as g.
 
     Raises:
         NotConnected: det g < 0.

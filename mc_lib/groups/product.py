@@ -20,9 +20,6 @@ class ProductGroup:
     The methods are those of `Group`, entry by entry: they take and return one entry for each
     factor, and refuse what has too many or too few (ShapeMismatch).
 
-    Args:
-        factors: the groups G_i, in the order of the hidden layers.
-
     >>> from mc_lib.groups.general_linear import GeneralLinear
     >>> G = ProductGroup((GeneralLinear(1), GeneralLinear(1)))
     >>> G.compose((torch.tensor([[2.0]]),) * 2, (torch.tensor([[3.0]]),) * 2)
@@ -33,12 +30,6 @@ class ProductGroup:
 
     def entries(self, g: Any) -> tuple[Any, ...]:
         """Return g as a tuple, after checking that it has one entry for each factor.
-
-        Args:
-            g: a sequence of entries.
-
-        Returns:
-            The entries.
 
         Raises:
             ShapeMismatch: g is one tensor, or has too many or too few entries.

@@ -12,12 +12,6 @@ from mc_lib.errors import NotFinite
 def bounds(dtype: torch.dtype) -> tuple[float, float]:
     """Return the smallest normal number of a dtype and its inverse.
 
-    Args:
-        dtype: of floating-point numbers.
-
-    Returns:
-        Two numbers, (1e-38, 9e37) for float32 and (2e-308, 4e307) for float64.
-
     >>> bounds(torch.float32) == (2.0**-126, 2.0**126)
     True
     """
@@ -27,12 +21,6 @@ def bounds(dtype: torch.dtype) -> tuple[float, float]:
 
 def invertible_numbers(x: Float[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
     """Return where a positive number and its inverse are normal numbers of the dtype.
-
-    Args:
-        x: sizes.
-
-    Returns:
-        The same shape; False for 0, ∞ and NaN.
 
     >>> invertible_numbers(torch.tensor([1.0, 0.0, 3e38], dtype=torch.float32))
     tensor([ True, False, False])
@@ -44,12 +32,6 @@ def invertible_numbers(x: Float[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
 def keeps_range(g: Float[Tensor, "*batch n n"]) -> Bool[Tensor, "*batch"]:
     """Return whether the largest entry of a matrix is such a number, so that it is not lost.
 
-    Args:
-        g: shape (..., n, n).
-
-    Returns:
-        Shape (...).
-
     >>> keeps_range(torch.tensor([[[1.0]], [[0.0]], [[torch.inf]]]))
     tensor([ True, False, False])
     """
@@ -58,10 +40,6 @@ def keeps_range(g: Float[Tensor, "*batch n n"]) -> Bool[Tensor, "*batch"]:
 
 def require_moved(x: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> None:
     """Refuse a weight that left the range of the dtype when a group element moved it.
-
-    Args:
-        x: the weight before.
-        y: the weight after.
 
     Raises:
         NotFinite: y overflows, or all of it underflows though x does not.
@@ -89,12 +67,6 @@ def require_moved(x: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> None:
 
 def largest(x: Float[Tensor, "..."]) -> float:
     """Return the size of the largest entry.
-
-    Args:
-        x: any shape but an empty one.
-
-    Returns:
-        max |x|; 0 inside `torch.func.vmap`, where no number can be looked at.
 
     >>> largest(torch.tensor([1.0, -3.0]))
     3.0

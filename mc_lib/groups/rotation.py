@@ -34,14 +34,6 @@ class RotationFrame:
     def turn(self, t: Tensor, x: Tensor, order: int = 0) -> Tensor:
         """Return the derivative of order 0, 1 or 2 of t ↦ R(tθ) x.
 
-        Args:
-            t: times, broadcasting against the angles.
-            x: coordinates in the basis V, shape (..., n, r).
-            order: of the derivative.
-
-        Returns:
-            Shape (..., n, r).
-
         >>> frame = RotationFrame(torch.eye(2), torch.tensor([torch.pi / 2]))
         >>> frame.turn(torch.ones(1), torch.tensor([[1.0], [0.0]])).round().flatten().abs()
         tensor([0., 1.])
@@ -77,12 +69,6 @@ class RotationPath(GroupPath):
 def orthogonality_defect(q: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch"]:
     """Return ‖QᵀQ − I‖ / ‖I‖, which vanishes exactly on O(n).
 
-    Args:
-        q: shape (..., n, n).
-
-    Returns:
-        Shape (...); infinite where it overflows.
-
     >>> orthogonality_defect(torch.tensor([[2.0]]))
     tensor(3.)
     """
@@ -93,9 +79,6 @@ def orthogonality_defect(q: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batc
 
 def require_rotation(q: Float[Tensor, "*batch n n"]) -> None:
     """Refuse what is not in SO(n), within the dtype's tolerance.
-
-    Args:
-        q: shape (..., n, n).
 
     Raises:
         ShapeMismatch: q is not square.
@@ -160,12 +143,6 @@ def log_rotation(q: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
 def straighten(q: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
     """Return the orthogonal matrix nearest to q, to second order in the defect of q.
 
-    Args:
-        q: nearly orthogonal, shape (..., n, n).
-
-    Returns:
-        q (3I − qᵀq)/2, one step of Newton–Schulz; shape (..., n, n).
-
     >>> straighten(torch.tensor([[1.0001]])).round(decimals=6)
     tensor([[1.]])
     """
@@ -178,13 +155,8 @@ def rotation_frame(q: Float[Tensor, "*batch n n"]) -> RotationFrame:
     The planes are the two-dimensional eigenspaces of (Q + Qᵀ)/2, whose eigenvalues are
     cos θ. Where those of several angles mix (equal angles, or cosines equal to round-off)
     V R(θ) Vᵀ misses Q, and the planes come from the real Schur form instead. Neither planes
-    nor angles have derivatives by Q: these are refused with `OutOfDomain`.
-
-    Args:
-        q: in SO(n) to round-off (not checked here), shape (..., n, n).
-
-    Returns:
-        Its planes and angles: V R(θ) Vᵀ = Q to 8 (n + 8) ε √n in the Frobenius norm.
+    nor angles have derivatives by Q: these are refused with `OutOfDomain`. V R(θ) Vᵀ is Q to
+    8 (n + 8) ε √n in the Frobenius norm.
 
     >>> rotation_frame(torch.eye(3)).angles.abs()
     tensor([0.])

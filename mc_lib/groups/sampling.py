@@ -16,11 +16,6 @@ from mc_lib.kinds import require_batch, require_kind, require_number
 def require_form(batch: Any, dtype: Any, device: Any = None) -> None:
     """Refuse what no element can be made in: a wrong batch, dtype or device.
 
-    Args:
-        batch: leading shape.
-        dtype: torch's default dtype if None.
-        device: any that torch knows, or None.
-
     Raises:
         DtypeMismatch: a dtype other than float32 and float64, or no device.
         McLibError: as `require_batch`.
@@ -42,11 +37,6 @@ def require_form(batch: Any, dtype: Any, device: Any = None) -> None:
 def require_source(generator: Any, batch: Any, dtype: Any) -> None:
     """Refuse to sample without a source of randomness, or in a form that cannot be made.
 
-    Args:
-        generator: the source.
-        batch: leading shape.
-        dtype: torch's default dtype if None.
-
     Raises:
         TypeError: the source is no `torch.Generator`.
         McLibError: as `require_form`.
@@ -63,12 +53,6 @@ def require_source(generator: Any, batch: Any, dtype: Any) -> None:
 def haar(a: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
     """Return a Haar orthogonal matrix from a standard normal one (QR with diag R > 0).
 
-    Args:
-        a: standard normal, shape (..., n, n).
-
-    Returns:
-        Shape (..., n, n).
-
     >>> haar(torch.tensor([[-0.3]]))
     tensor([[-1.]])
     """
@@ -84,13 +68,8 @@ def flip_first_column(
 ) -> Float[Tensor, "*batch n n"]:
     """Return q with its first column negated where Π det(factors) has not the sign wanted.
 
-    Args:
-        q: shape (..., n, n).
-        component: +1 or -1; None changes nothing.
-        factors: the matrices of that product, shape (..., m, m) each.
-
     Returns:
-        Shape (..., n, n).
+        Shape (..., n, n); q itself where no component is wanted.
 
     Raises:
         OutOfDomain: component not in {+1, -1, None}.
@@ -110,13 +89,7 @@ def flip_first_column(
 
 
 def spread(u: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
-    """Map n numbers in [0, 1] to [-1, 1], touching both ends when n ≥ 2.
-
-    Args:
-        u: shape (..., n); equal numbers, as float32 may draw, count as equally spaced.
-
-    Returns:
-        Shape (..., n).
+    """Return n numbers in [0, 1] moved to [-1, 1], touching both ends when n ≥ 2.
 
     >>> spread(torch.tensor([0.25, 0.5, 0.75]))
     tensor([-1.,  0.,  1.])
@@ -130,11 +103,6 @@ def spread(u: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
 
 def require_condition(condition: float, n: int, dtype: torch.dtype) -> None:
     """Refuse a condition number that the dtype cannot carry.
-
-    Args:
-        condition: c ≥ 1.
-        n: the size of the matrix.
-        dtype: of the matrix, with unit round-off ε.
 
     Raises:
         OutOfDomain: c outside [1, 1/(n ε)).

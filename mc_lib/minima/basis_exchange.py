@@ -46,14 +46,6 @@ def exchange_corners(net: TwoLayer, w0: Weights, w1: Weights) -> Weights:
     at which a neuron is exchanged is the largest of all that could be, as in elimination with
     complete pivoting.
 
-    Args:
-        net: the network.
-        w0: (V₀, U₀), unbatched.
-        w1: (V₁, U₁), unbatched.
-
-    Returns:
-        The corners (V, U), stacked, w0 first and w1 last.
-
     Raises:
         NotConnected: no neuron is silent where one must move; h ≥ s + 1 excludes it.
         RankDeficient: rounding takes a corner off its output.
@@ -83,13 +75,6 @@ def independent_rows(features: Float[Tensor, "h k"], u: Float[Tensor, "m h"]) ->
 
     Row j is taken with its share in the output, the size of u_j r_j. What is left out is of the
     size of rounding against the largest share.
-
-    Args:
-        features: H, shape (h, k).
-        u: U, shape (m, h).
-
-    Returns:
-        Their indices, at most min(h, k).
 
     >>> independent_rows(torch.tensor([[0.0], [3.0], [1.0]]), torch.ones(1, 3))
     [1]

@@ -122,12 +122,6 @@ Joined = TypeVar("Joined", bound=MinimumCurve)
 def require_joined(curve: Joined) -> Joined:
     """Return a path, after measuring it where the sizes of its ends are far apart.
 
-    Args:
-        curve: the path.
-
-    Returns:
-        The path.
-
     Raises:
         RankDeficient: a weight changes its size by more than a factor 1000, and rounding takes
             the path off the minimum.

@@ -29,14 +29,6 @@ def nearest_in_fibre(
     of the affine space {W : W H = Y}, so no solution is nearer. By a QR factorisation:
     ‖W H − Y‖ is of the order of ε ‖W‖ ‖H‖.
 
-    Args:
-        z: Z, shape (..., b, a).
-        h: H of full column rank n ≤ a (not checked here), shape (..., a, n).
-        y: Y, shape (..., b, n).
-
-    Returns:
-        W, shape (..., b, a).
-
     >>> z, h, y = torch.tensor([[1.0, 5.0]]), torch.tensor([[2.0], [0.0]]), torch.tensor([[6.0]])
     >>> nearest_in_fibre(z, h, y)
     tensor([[3., 5.]])
@@ -52,14 +44,6 @@ def random_in_fibre(
 
     Where the sizes of Y and H are more than a factor 1000 apart, Z has the size of their
     quotient, since rounding in Z H would drown a small Y.
-
-    Args:
-        h: H of full column rank, shape (..., a, n).
-        y: Y, shape (..., b, n).
-        generator: the source of randomness; not used where a = n leaves nothing free.
-
-    Returns:
-        W, shape (..., b, a).
 
     >>> random_in_fibre(torch.tensor([[2.0]]), torch.tensor([[6.0]]), torch.Generator())
     tensor([[3.]])
@@ -84,16 +68,6 @@ def free_part(
     H grow by h and those of Z H by y, it is (y/h)ᵗ ((1 − t) Z₀ + t (h/y) Z₁), so that rounding in
     Z(t) H(t) does not drown Y(t) on geodesics H and Y.
 
-    Args:
-        z0: Z₀.
-        z1: Z₁.
-        h0: H at the beginning.
-        h1: H at the end.
-        t: times.
-
-    Returns:
-        One matrix for each time.
-
     >>> one = torch.eye(1)
     >>> free_part(one, 3 * one, one, one, torch.tensor([0.5])).flatten()
     tensor([2.])
@@ -107,13 +81,6 @@ def free_part(
 def size_ratio(a: Float[Tensor, "..."], b: Float[Tensor, "..."]) -> float:
     """Return the quotient of the sizes of b and a, as a power of two far from 1, or 1.
 
-    Args:
-        a: any shape.
-        b: any shape.
-
-    Returns:
-        `natural_unit` of max |b| / max |a|; 1 where one of them is 0 or has no entries.
-
     >>> size_ratio(torch.eye(2), 4096 * torch.eye(3)), size_ratio(torch.eye(2), 3 * torch.eye(2))
     (4096.0, 1.0)
     """
@@ -126,12 +93,6 @@ def size_ratio(a: Float[Tensor, "..."], b: Float[Tensor, "..."]) -> float:
 def natural_unit(size: float) -> float:
     """Return a power of two near a size, and 1 for sizes from 1/1000 to 1000.
 
-    Args:
-        size: positive and finite.
-
-    Returns:
-        The power of two.
-
     >>> natural_unit(7.0), natural_unit(2.0**-30)
     (1.0, 9.313225746154785e-10)
     """
@@ -143,14 +104,6 @@ def in_random_position(
     square: Float[Tensor, "*batch n n"], height: int, generator: torch.Generator
 ) -> Float[Tensor, "*batch h n"]:
     """Return an h × n matrix with the singular values of `square`, in a random position.
-
-    Args:
-        square: shape (..., n, n).
-        height: h ≥ n; for h = n the result is `square` itself.
-        generator: the source of randomness.
-
-    Returns:
-        E @ square with E uniform among the h × n matrices of orthonormal columns.
 
     >>> tall = in_random_position(torch.tensor([[3.0]]), 4, torch.Generator())
     >>> tall.shape, round(float(tall.norm()), 5)

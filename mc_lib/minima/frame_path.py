@@ -60,15 +60,6 @@ def frame_path(p0: Float[Tensor, "h n"], p1: Float[Tensor, "h n"]) -> FramePath:
     from Q₀ to Q₁ is that of orthonormal bases of Rʰ which begin with their columns: for
     h > n there is a column to spare, whose sign makes both bases right-handed.
 
-    Args:
-        p0: P₀, shape (h, n), h ≥ n.
-        p1: P₁, shape (h, n).
-
-    Returns:
-        The path P, with P(0) = P₀ and P(1) = P₁ to round-off, and its derivatives. What
-        the factors lose to rounding at the ends, about cond ε, is added linearly in t, and
-        times exp(ρt) where the sizes of the ends differ by exp(ρ).
-
     Raises:
         RankDeficient: an end does not have full column rank, to working precision.
         NotConnected: h = n and the determinants have opposite signs.
@@ -111,12 +102,6 @@ def _parts(p0: Tensor, p1: Tensor) -> tuple[Tensor, ...]:
 
 def shown_determinant(p: Float[Tensor, "n n"]) -> str:
     """Return det P as a message shows it, a power of ten where it leaves the range.
-
-    Args:
-        p: shape (n, n).
-
-    Returns:
-        The text.
 
     >>> shown_determinant(-torch.eye(1)), shown_determinant(1e-200 * torch.eye(2).double())
     ('-1', '1e-400')

@@ -32,12 +32,6 @@ def count_components(net: DeepLinear) -> int:
     It is 2ᵇ, b the number of hidden layers exactly as wide as the input (proved in the
     book's appendix); all l − 1 of them give the 2^{l-1} of Corollary 4.2.
 
-    Args:
-        net: a network whose target map A = Y X⁺ has full column rank, widths ≥ n.
-
-    Returns:
-        The number of components.
-
     Raises:
         RankDeficient: A does not have full column rank, a layer is too narrow for it, or
             zero loss is out of reach.
@@ -76,13 +70,6 @@ def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
     `signed_layers`: two minima are joined by a path of zero loss if and only if these
     agree.
 
-    Args:
-        net: the network.
-        w: a point of L⁻¹(0), batched or not.
-
-    Returns:
-        Signs +1 and -1, shape (..., b).
-
     Raises:
         NotAMinimum: w has positive loss.
         RankDeficient: as `count_components`; also where rounding leaves some P_i singular.
@@ -103,13 +90,6 @@ def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
 
 def sign_of_determinant(p: Float[Tensor, "*batch n n"], what: str) -> Float[Tensor, "*batch"]:
     """Return the sign of det P, which a matrix singular to working precision does not have.
-
-    Args:
-        p: shape (..., n, n).
-        what: how the message begins.
-
-    Returns:
-        +1 or −1, shape (...).
 
     Raises:
         RankDeficient: some P is not invertible by the measure of `is_invertible`.
@@ -137,16 +117,6 @@ def sample(
     Each P_i = W_i ⋯ W_1 is a random n_i × n matrix of full column rank, of the given
     condition number, and W_i = P_i P_{i-1}⁺ + Z_i (I − P_{i-1} P_{i-1}⁺) with a standard
     normal Z_i / √n_{i-1}.
-
-    Args:
-        net: the network.
-        generator: the source of randomness.
-        batch: leading shape.
-        condition: condition number of P_1, ..., P_{l-1}.
-        signs: the component to sample from, as `component` names it; None samples all.
-
-    Returns:
-        Weights with leading shape `batch`.
 
     Raises:
         OutOfDomain: `signs` is not one of +1, -1 for each layer of `signed_layers`.
@@ -180,12 +150,6 @@ def sample(
 
 def target_map(net: DeepLinear) -> Float[Tensor, "m n"]:
     """Return A = Y X⁺, the only linear map of zero loss.
-
-    Args:
-        net: the network.
-
-    Returns:
-        Shape (m, n).
 
     Raises:
         RankDeficient: zero loss is out of reach, A does not have full column rank n, or

@@ -65,15 +65,8 @@ def connect(net: DeepLinear, w0: Weights, w1: Weights) -> LinearCurve:
     There is one if and only if `component` agrees (proved in the book's appendix): the
     minimum is a vector bundle over the product of the spaces of n_i × n matrices of full
     column rank, each connected for n_i > n and cut in two by the sign of det for n_i = n.
-
-    Args:
-        net: the network.
-        w0: a point of L⁻¹(0), unbatched.
-        w1: a point of L⁻¹(0), unbatched.
-
-    Returns:
-        The path; its `residual` is at most that of the ends or, where it is larger, 1e-20:
-        in float64, for widths up to 64, depth up to 8 and condition numbers up to 1e4.
+    The `residual` of the path is at most that of the ends or, where it is larger, 1e-20: in
+    float64, for widths up to 64, depth up to 8 and condition numbers up to 1e4.
 
     Raises:
         NotConnected: naming exactly the layers where the signs of det P_i differ.

@@ -30,12 +30,6 @@ def count_components(net: ResidualLinear) -> int:
     sign of det M; `connect` constructs the paths and with them the proof (ours). For ε = 0
     it is that of the linear network: 4 for h = n, 2 for h > n.
 
-    Args:
-        net: a network whose target map A = Y X⁺ has full column rank.
-
-    Returns:
-        The number of components.
-
     Raises:
         RankDeficient: A does not have full column rank, or zero loss is out of reach; for
             ε = 0 also where h < n.
@@ -58,13 +52,6 @@ def component(net: ResidualLinear, w: Weights) -> Int[Tensor, "*batch b"]:
 
     For ε ≠ 0 it is the pair (s, z): s the sign of det(M/ε), z the sign of W_1 where
     n = h = 1 and s = −1, and 0 everywhere else. For ε = 0 it is that of the linear network.
-
-    Args:
-        net: the network.
-        w: a point of L⁻¹(0), batched or not.
-
-    Returns:
-        Shape (..., b), b = 2 for ε ≠ 0.
 
     Raises:
         NotAMinimum: w has positive loss.
@@ -104,16 +91,6 @@ def sample(
     exchanged and εI_h + W_1 W_2 in place of M. W_3 = A M⁻¹. M has the size of ε where that is
     above 1000 or below 1/1000, since rounding would drown the smaller one.
 
-    Args:
-        net: the network.
-        generator: the source of randomness.
-        batch: leading shape.
-        condition: condition number of W_1 (or W_2) and of M.
-        signs: the component to sample from, as `component` names it; None samples all.
-
-    Returns:
-        Weights with leading shape `batch`.
-
     Raises:
         OutOfDomain: `signs` names no component.
         RankDeficient: as `count_components`.
@@ -149,12 +126,6 @@ def sample(
 
 def labels(net: ResidualLinear) -> list[tuple[int, int]]:
     """Return the names of the components for ε ≠ 0, as `component` gives them.
-
-    Args:
-        net: the network.
-
-    Returns:
-        Pairs (s, z).
 
     >>> eye = torch.eye(2)
     >>> labels(ResidualLinear(eye, eye, hidden=2, epsilon=1.0))

@@ -115,14 +115,6 @@ def connect(
     There is one if and only if `component` agrees (proved in the head of this file and in
     the book's appendix).
 
-    Args:
-        net: the network; for ε = 0 it is treated as the linear network that it is.
-        w0: a point of L⁻¹(0), unbatched.
-        w1: a point of L⁻¹(0), unbatched.
-
-    Returns:
-        The path.
-
     Raises:
         NotConnected: naming the sign that differs.
         NotAMinimum: an end has positive loss.

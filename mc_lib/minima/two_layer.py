@@ -29,12 +29,6 @@ def count_components(net: TwoLayer) -> int:
     It is proved for h ≥ k + 1 ≥ s + 1. For fewer neurons s is `intrinsic_dimension`, a lower
     bound.
 
-    Args:
-        net: a network with h ≥ s + 1 hidden neurons.
-
-    Returns:
-        1.
-
     Raises:
         RankDeficient: h ≤ s, or zero loss is out of reach, as far as random features tell.
 
@@ -57,12 +51,6 @@ def random_features(net: TwoLayer) -> Float[Tensor, "N k"]:
     v is normal, of sizes that make the largest entry of vX about 1/4, 1, 4 and 16, and of the
     size that `sample` draws; sizes at which σ overflows are left out. The same v are drawn in
     every call, 8k + 64 of each size.
-
-    Args:
-        net: the network.
-
-    Returns:
-        Their values on the columns of X.
 
     >>> one = torch.ones(1, 2)
     >>> int(torch.linalg.matrix_rank(random_features(TwoLayer(one, one, 3, torch.tanh))))
@@ -91,9 +79,6 @@ def intrinsic_dimension(net: TwoLayer) -> int:
     It is the intrinsic dimension of Venturi, Bandeira and Bruna (2019) on the data X: one
     hidden neuron more connects the minimum.
 
-    Args:
-        net: the network; its hidden width does not matter.
-
     Returns:
         The rank: a lower bound of s, and s itself for an analytic σ with probability 1.
 
@@ -117,13 +102,6 @@ def _require_spare_neuron(net: TwoLayer) -> None:
 @verbs.component.register(TwoLayer)
 def component(net: TwoLayer, w: Weights) -> Int[Tensor, "*batch 0"]:
     """Return the name of the component that holds w: empty, as there is only one.
-
-    Args:
-        net: a network with h ≥ s + 1.
-        w: a point of L⁻¹(0), batched or not.
-
-    Returns:
-        Shape (..., 0).
 
     Raises:
         NotAMinimum: w has positive loss.

@@ -49,14 +49,6 @@ def measured_loss(
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, ""], float]:
     """Return the loss and ‖Y‖², without a gradient, in a unit in which they keep their digits.
 
-    Args:
-        net: the network.
-        w: weights, batched or not.
-
-    Returns:
-        L(w)/u², ‖Y‖²/u² and u, a power of two: 1, where ε²‖Y‖² is in the range of the dtype, and
-        otherwise near the largest entry of Y, or of the output where Y = 0.
-
     >>> from mc_lib.networks import DeepLinear
     >>> one = torch.ones(1, 1, dtype=torch.float64)
     >>> loss, size, unit = measured_loss(DeepLinear(one, 2.0**-480 * one, (1,)), (0 * one, one))
@@ -104,14 +96,6 @@ def relative_loss(net: MatrixNetwork, w: Weights) -> float:
 def require_drawn(net: MatrixNetwork, w: Weights, **options: Any) -> Weights:
     """Return points that were drawn from the minimum, or say why rounding took them off it.
 
-    Args:
-        net: the network.
-        w: weights, batched or not.
-        **options: with which they were drawn, for the message.
-
-    Returns:
-        w.
-
     Raises:
         RankDeficient: w has positive loss.
 
@@ -133,11 +117,6 @@ def require_drawn(net: MatrixNetwork, w: Weights, **options: Any) -> Weights:
 def require_ends(net: MatrixNetwork, w0: Weights, w1: Weights) -> None:
     """Refuse what is not a pair of single points of L⁻¹(0), the ends of a path.
 
-    Args:
-        net: the network.
-        w0: weights.
-        w1: weights.
-
     Raises:
         ShapeMismatch: not weights of the network, or batched.
         NotAMinimum: a point has positive loss.
@@ -153,11 +132,6 @@ def require_ends(net: MatrixNetwork, w0: Weights, w1: Weights) -> None:
 
 def require_single(net: MatrixNetwork, w0: Weights, w1: Weights) -> None:
     """Refuse what is not a pair of single points of parameter space.
-
-    Args:
-        net: the network.
-        w0: weights.
-        w1: weights.
 
     Raises:
         ShapeMismatch: not weights of the network, or batched.
@@ -179,12 +153,6 @@ def require_single(net: MatrixNetwork, w0: Weights, w1: Weights) -> None:
 
 def attainable_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
     """Return A = Y X⁺, the only linear map with A X = Y, for X of full row rank n.
-
-    Args:
-        net: a linear network.
-
-    Returns:
-        Shape (m, n), of full column rank.
 
     Raises:
         RankDeficient: A X ≠ Y (zero loss is out of reach), or rank A < n.

@@ -255,13 +255,6 @@ class MatrixNetwork(ABC):
 def require_computed(x: Float[Tensor, "..."], what: str) -> Float[Tensor, "..."]:
     """Return what was computed from finite numbers, unless it left the range of the dtype.
 
-    Args:
-        x: any shape.
-        what: how to call it in the message.
-
-    Returns:
-        x.
-
     Raises:
         NotFinite: an entry is NaN or infinite.
 

@@ -15,12 +15,6 @@ from mc_lib.kinds import require_count, require_kind
 def layer_shapes(sizes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     """Return the shapes n_i × n_{i-1} of W_1, ..., W_l.
 
-    Args:
-        sizes: the widths of all layers, (n_0, n_1, ..., n_l).
-
-    Returns:
-        l pairs.
-
     >>> layer_shapes((2, 3, 1))
     ((3, 2), (1, 3))
     """
@@ -29,9 +23,6 @@ def layer_shapes(sizes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
 
 def require_widths(widths: tuple[int, ...]) -> None:
     """Refuse hidden widths other than one positive number or more.
-
-    Args:
-        widths: (n_1, ..., n_{l-1}).
 
     Raises:
         OutOfDomain: there are none, or one is below 1.
@@ -50,10 +41,6 @@ def require_widths(widths: tuple[int, ...]) -> None:
 
 def require_columns(columns: Int[Tensor, " b"], k: int) -> None:
     """Refuse what are not indices of columns of the data.
-
-    Args:
-        columns: the indices.
-        k: the number of columns.
 
     Raises:
         DtypeMismatch: no dense int64 tensor.
@@ -78,9 +65,6 @@ def require_columns(columns: Int[Tensor, " b"], k: int) -> None:
 def require_full_row_rank(x: Float[Tensor, "n k"]) -> None:
     """Refuse inputs X of smaller rank than they have rows.
 
-    Args:
-        x: X, shape (n, k).
-
     Raises:
         RankDeficient: rank X < n, judged by the rank tolerance of the dtype.
 
@@ -99,11 +83,6 @@ def require_full_row_rank(x: Float[Tensor, "n k"]) -> None:
 
 def require_ordinary(size: float, dtype: torch.dtype, what: str) -> None:
     """Refuse a size other than 0 whose square leaves the range of the dtype.
-
-    Args:
-        size: of the largest entry, for instance.
-        dtype: of the network.
-        what: whose size it is.
 
     Raises:
         OutOfDomain: outside 2e-151 to 5e150 for float64, 3e-19 to 3e18 for float32.

@@ -50,6 +50,22 @@ def test_a_figure_answers_to_a_drag_and_to_the_keyboard(tab: Page, site: str, na
     assert barriers(tab, f"#{name}") == []
 
 
+EYE = "e => JSON.stringify(e.querySelector('.mc-plot')._fullLayout.scene._scene.getCamera().eye)"
+
+
+def test_a_slider_and_a_change_of_theme_leave_the_eye_where_it_is(tab: Page, site: str):
+    tab.goto(site + FIGURES["interactive-1b"])
+    figure = drawn(tab, "interactive-1b")
+    eye, state = figure.evaluate(EYE), figure.evaluate(STATE)
+    figure.locator("input[type=range]").first.focus()
+    tab.keyboard.press("ArrowLeft")
+    require_change(tab, figure, state)
+    assert figure.evaluate(EYE) == eye
+    tab.evaluate("document.documentElement.dataset.theme = 'dark'")
+    tab.wait_for_timeout(500)
+    assert figure.evaluate(EYE) == eye
+
+
 def wait(tab: Page, condition: str, figure: Locator, old: str) -> None:
     tab.wait_for_function(condition, arg=[figure.element_handle(), old])
 

@@ -25,7 +25,6 @@ GOOD = {
     "midpoint_distance_squared": {"c": 1.5, "n": 2},
 }
 ELSEWHERE = {  # functions of weights and matrices, and where they are tested
-    "approximate_action_bound": "test_bounds_orbits",
     "balanced_distance_squared": "test_bounds_two_layers",
     "component_distance": "test_bounds_two_layers",
     "loss_lipschitz": "test_bounds_lipschitz",

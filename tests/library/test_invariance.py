@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from mc_lib.errors import NotFinite, NotSymmetric, OutOfDomain, ShapeMismatch
+from mc_lib.errors import NotFinite, OutOfDomain, ShapeMismatch
 from mc_lib.groups.general_linear import GeneralLinear
-from mc_lib.invariance import measure_invariance, require_invariance
+from mc_lib.invariance import measure_invariance
 from mc_lib.layers import Fixed, Into, Layer, OutOf
 from mc_lib.minima import sample
 from mc_lib.networks import DeepLinear
@@ -50,7 +50,6 @@ def test_a_linear_network_is_invariant(dtype):
     assert found.holds
     assert found.worst < {torch.float32: 1e-5, torch.float64: 1e-13}[dtype]
     assert found.tolerance == {torch.float32: 1e-4, torch.float64: 1e-10}[dtype]
-    require_invariance(net.loss, net.symmetry, weights(net), seeded())
 
 
 def test_the_worst_element_makes_the_change_that_is_reported():
@@ -153,14 +152,9 @@ def test_an_activation_breaks_the_general_linear_symmetry():
         return (net.Y - w[2] @ torch.tanh(w[1] @ torch.tanh(w[0] @ net.X))).square().sum()
 
     found = measure_invariance(loss, net.symmetry, weights(net), seeded())
-    message = (
-        rf"the loss is {found.loss:.6g} at w and {found.moved_loss:.6g} at g·w, for a g of "
-        rf"shapes \[\(4, 4\), \(5, 5\)\]: a change of {found.worst:.3g} of the scale "
-        rf"{found.scale:.3g}, more than 1e-10"
-    ).replace("+", r"\+")
-    with pytest.raises(NotSymmetric, match=message):
-        require_invariance(loss, net.symmetry, weights(net), seeded())
-    require_invariance(loss, net.symmetry, weights(net), seeded(), rtol=2.0)  # options arrive
+    assert not found.holds
+    assert float(loss(net.symmetry.act(found.element, weights(net)))) == found.moved_loss
+    assert measure_invariance(loss, net.symmetry, weights(net), seeded(), rtol=2.0).holds
 
 
 # -- errors --------------------------------------------------------------------

@@ -106,6 +106,7 @@ def test_a_skip_connection_of_every_strength(kind, seed, height, dtype, negative
     assert minima.connect(net, w0, w1).residual <= ZERO[dtype]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["deep", "residual", "narrow", "wide", "two layers"])
 @pytest.mark.parametrize("scale", [1e-150, 1e-20, 1e20, 1e150])
 def test_minima_whose_sizes_are_far_apart_are_joined(kind, scale):

@@ -1,6 +1,7 @@
 """The committed chapters: executed, in order, readable, and in step with the profiles."""
 
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -48,6 +49,7 @@ def test_every_figure_has_alt_text_a_caption_and_a_name(notebook):
             meta = cell.metadata["mystnb"]
             assert len(meta["image"]["alt"]) > 40
             assert len(meta["figure"]["caption"]) > 80
+            assert len(meta["figure"]["caption"].split()) <= 40
             assert meta["figure"]["name"]
 
 
@@ -55,7 +57,7 @@ def test_every_figure_has_reference_arrays(notebook):
     names = [
         cell.metadata["mystnb"]["figure"]["name"]
         for cell in code_cells(notebook)
-        if "mystnb" in cell.metadata
+        if "figure" in cell.metadata.get("mystnb", {})
     ]
     assert [n for n in names if not (profiles.ROOT / f"book/reference/{n}.npz").exists()] == []
 
@@ -68,6 +70,16 @@ def test_cells_are_short_and_prose_outweighs_code(notebook):
         assert max(map(len, source.splitlines())) <= 80, source
     words = [sum(len(source.split()) for source in kind) for kind in (prose, code)]
     assert words[0] >= 1.5 * words[1]
+
+
+def test_what_is_not_the_idea_is_folded(notebook):
+    cells = [(c.source, set(c.metadata.get("tags", []))) for c in code_cells(notebook)]
+    is_open = [(s, tags) for s, tags in cells if not tags & {"hide-input", "hide-cell"}]
+    for source, tags in is_open:
+        assert "parameters" not in tags
+        assert not re.search(r"settings\.compute_with|figures\.save|claims_table\(|^import", source)
+    lines = [line for source, _ in is_open for line in source.splitlines()]
+    assert sum("check(" in line for line in lines) <= 0.08 * len(lines)
 
 
 def test_the_overview_is_short(notebook):

@@ -133,7 +133,7 @@ def test_the_page_shows_each_statement_with_its_checks(listed):
 
 
 def test_the_glance_names_what_does_not_simply_hold(listed):
-    shown = ledger.collect(WHOLE, listed).shown() | {"summary": "", "plain": pages.PLAIN}
+    shown = ledger.collect(WHOLE, listed).shown() | {"plain": pages.PLAIN}
     text = pages.render("glance.md", **shown)
     assert "<em>misprint</em>" in text
     assert "holds" not in text
@@ -205,7 +205,19 @@ def test_the_gallery_shows_every_figure_of_the_book():
     shown = [f for path in profiles.chapters().values() for f in gallery.figures(path)]
     names = [figure["name"] for figure in shown]
     assert len(names) == len(set(names)) >= 7
-    assert "figure-1a" in names
+    assert {f"figure-{name}" for name in pages.FRONT} < set(names)
+
+
+def test_the_front_page_says_how_many_checks_failed_for_some_seed(tmp_path):
+    claims = [[{"held": 3, "runs": 3}, {"held": held, "runs": 3}] for held in (3, 3, 2)]
+    settings = [{"settings": dict(zip("ab", pair, strict=True))} for pair in claims]
+    chapters = {"one": {"claims": settings[:1]}, "two": {"claims": settings[1:]}}
+    (tmp_path / "seeds.json").write_text(json.dumps({"seeds": [0, 1, 2], "chapters": chapters}))
+    said = ledger.of_seeds(tmp_path / "seeds.json")
+    assert said.startswith(
+        "With 3 seeds, at smaller sizes, 2 of 3 checks held every time; the other 1"
+    )
+    assert ledger.of_seeds(tmp_path / "none.json") == ""
 
 
 def test_the_reference_lists_the_home_of_each_public_name():

@@ -139,7 +139,11 @@
     await Plotly.newPlot(plot, traces(), layout, config);
     figure.querySelector(".mc-fallback").hidden = true;
 
-    const again = () => Plotly.react(plot, traces(), layoutOf(spec, figure), config);
+    const again = () => {
+      const now = layoutOf(spec, figure);
+      if (now.scene) now.scene.camera = plot.layout.scene.camera; // as the reader left it
+      return Plotly.react(plot, traces(), now, config);
+    };
     if (spec.frames.length > 1) {
       const { label, input } = slider(figure, "slider", spec.frames.length - 1, place);
       const show = () => {
