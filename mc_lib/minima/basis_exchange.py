@@ -23,8 +23,8 @@ neurons whose features are a basis of the row space of H and of H'.
    neuron moves there and takes over its u. Label j moves to v'_j and takes over that of a.
 5. *Finish.* The others are silent: move them to their ends, and then U to U'. ∎
 
-A convex ℓ is at most max(ℓ(O), ℓ(O')) on the way. For h = s the theorem fails: where Y has rank
-k = s = h, the sign of det σ(VX) cuts the minimum in two.
+A convex ℓ is at most max(ℓ(O), ℓ(O')) on the way. For h = s and a continuous σ it fails: where
+Y has rank k = s = h, the sign of det σ(VX) cuts the minimum in two.
 """
 
 import scipy  # its parts are loaded when they are used
