@@ -5,6 +5,7 @@ from mc_lib.minima.linear import signed_layers as signed_layers
 from mc_lib.minima.linear_path import LinearCurve as LinearCurve
 from mc_lib.minima.permuted import joining_permutations as joining_permutations
 from mc_lib.minima.residual_path import ResidualCurve as ResidualCurve
+from mc_lib.minima.two_layer import intrinsic_dimension as intrinsic_dimension
 from mc_lib.minima.two_layer_path import TwoLayerCurve as TwoLayerCurve
 from mc_lib.minima.verbs import component as component
 from mc_lib.minima.verbs import connect as connect

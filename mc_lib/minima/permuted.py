@@ -22,7 +22,7 @@ def joining_permutations(net: DeepLinear, w0: Weights, w1: Weights) -> Permutati
     exchanged at the layers where the signs of w0 and w1 differ, and nowhere else.
 
     Args:
-        net: a linear network; only hidden layers as wide as the input have a sign.
+        net: a linear network; only hidden layers as wide as the rank of Y have a sign.
         w0: a point of L⁻¹(0), unbatched.
         w1: a point of L⁻¹(0), unbatched.
 
@@ -42,7 +42,7 @@ def joining_permutations(net: DeepLinear, w0: Weights, w1: Weights) -> Permutati
     require_ends(net, w0, w1)
     differ = (component(net, w0) != component(net, w1)).tolist()
     layers = [i for i, d in zip(signed_layers(net), differ, strict=True) if d]
-    if layers and net.X.shape[0] == 1:
+    if any(net.widths[i - 1] == 1 for i in layers):
         raise NotConnected(
             f"the sign of W_i ⋯ W_1 differs at the layers {layers}, and a layer of one "
             "neuron has no permutation but the identity: h ≥ 2 is needed"

@@ -1,20 +1,19 @@
-"""The minimum of a two-layer network that is at least as wide as the data.
+"""The minimum of a two-layer network that has a neuron to spare.
 
-Where H = σ(VX), h × k, has full column rank k, {U : U H = Y} is an affine space. So the
-full-rank part of the minimum, M = {(V, U) : rank σ(VX) = k, U σ(VX) = Y}, is a bundle of
-affine spaces over F = {V : rank σ(VX) = k}, and has the components of F.
+Let s = dim span{σ(vX) : v}, at most the number k of columns of X. For h ≥ s + 1 the minimum
+is path-connected, for every function σ (ours; the proof is in `basis_exchange`).
 """
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mc_lib.checks import broadcast_shapes, first_fault, tolerance
 from mc_lib.errors import NotFinite, OutOfDomain, RankDeficient
 from mc_lib.groups.sampling import require_source
-from mc_lib.kinds import require_number
+from mc_lib.kinds import require_kind, require_number
 from mc_lib.minima import verbs
-from mc_lib.minima.fibre import random_in_fibre
+from mc_lib.minima.fibre import size_ratio
 from mc_lib.minima.zero_loss import require_drawn, require_minimum
 from mc_lib.networks import TwoLayer, Weights
 
@@ -25,90 +24,96 @@ SIZES = (0.25, 1.0, 4.0, 16.0)
 
 @verbs.count_components.register(TwoLayer)
 def count_components(net: TwoLayer) -> int:
-    """Return the number of components of the full-rank part M of the minimum: 1 for h > k.
+    """Return the number of components of the minimum: 1 for h ≥ s + 1.
 
-    What is counted is M = {(V, U) ∈ L⁻¹(0) : rank σ(VX) = k}; the minimum may have other
-    points, with σ(VX) of smaller rank, about which nothing is said. M is path-connected for
-    every continuous σ and h ≥ k + 1 (ours; the proof is in `basis_exchange`). It is empty
-    exactly where the features σ(vX), v ∈ R¹ˣⁿ, do not span Rᵏ, since the rows of V are free
-    and U H = Y has a solution for every H of rank k. `features_span` looks for k independent
-    ones; M counts as empty where it finds none.
+    It is proved for h ≥ k + 1 ≥ s + 1. For fewer neurons s is `intrinsic_dimension`, a lower
+    bound.
 
     Raises:
-        RankDeficient: h ≤ k, or M is empty as far as `features_span` can tell.
+        RankDeficient: h ≤ s, or zero loss is out of reach, as far as random features tell.
 
     >>> X = torch.eye(2)
     >>> count_components(TwoLayer(X, X, hidden=3, activation=torch.tanh))
     1
     """
     _require_spare_neuron(net)
-    if not features_span(net):
+    if not _is_reached(random_features(net), net.Y).all():
         raise RankDeficient(
-            f"no V was found for which σ(VX) has the full column rank {net.columns}: the part of "
-            "the minimum that is counted is empty, as far as random features can tell. Are two "
-            "columns of X equal, or is σ a polynomial of low degree?"
+            "zero loss is out of reach: the rows of Y are no combinations of features σ(vX), as "
+            "far as random v tell. Are two columns of X equal, or is σ a polynomial of low degree?"
         )
     return 1
 
 
-def features_span(net: TwoLayer) -> bool:
-    """Return whether random features σ(vX) span Rᵏ, so that some σ(VX) has full column rank.
+def random_features(net: TwoLayer) -> Float[Tensor, "N k"]:
+    """Return random features σ(vX), with entries up to 1, whose rank is taken for s.
 
     v is normal, of sizes that make the largest entry of vX about 1/4, 1, 4 and 16, and of the
     size that `sample` draws; sizes at which σ overflows are left out. The same v are drawn in
-    every call, 2k + 16 of them and, where these do not span, four times as many. True is a
-    proof up to rounding; False is none, if σ is peculiar enough to hide from these v.
+    every call, 8k + 64 of each size.
 
     >>> one = torch.ones(1, 2)
-    >>> features_span(TwoLayer(one, one, 3, torch.tanh))  # two equal columns
-    False
+    >>> int(torch.linalg.matrix_rank(random_features(TwoLayer(one, one, 3, torch.tanh))))
+    1
     """
     generator = torch.Generator(device=net.X.device)
-    return any(_span(net, rows, generator) for rows in (2 * net.columns + 16, 8 * net.columns + 64))
-
-
-def _span(net: TwoLayer, rows: int, generator: torch.Generator) -> bool:
-    n, k = net.X.shape
-    entries = torch.randn(rows, n, generator=generator, dtype=net.X.dtype, device=net.X.device)
+    (n, k), kind = net.X.shape, net.X
+    entries = torch.randn(8 * k + 64, n, generator=generator, dtype=kind.dtype, device=kind.device)
     entries = entries / n**0.5
     sizes = (entries @ net.X).abs().amax(-1, keepdim=True)
     unit = torch.where(sizes > 0, sizes, 1)
-    found = []
+    found = [net.X.new_zeros(1, k)]
     for v in (*(entries / unit * size for size in SIZES), entries):
         try:
             found.append(net.features(v))
         except NotFinite:
             continue
-    h = torch.cat([net.X.new_zeros(1, k), *found])
+    h = torch.cat(found)
     peaks = h.abs().amax(-1, keepdim=True)
-    h = h / torch.where(peaks > 0, peaks, 1)  # no change of rank
-    return len(h) >= k and not bool(_is_flat(torch.linalg.svdvals(h)))
+    return h / torch.where(peaks > 0, peaks, 1)
+
+
+def intrinsic_dimension(net: TwoLayer) -> int:
+    """Return s = dim span{σ(vX) : v}, the rank of `random_features`, at most k.
+
+    It is the intrinsic dimension of Venturi, Bandeira and Bruna (2019) on the data X: one
+    hidden neuron more connects the minimum.
+
+    Returns:
+        The rank: a lower bound of s, and s itself for an analytic σ with probability 1.
+
+    >>> X = torch.tensor([[1.0, 2.0, 3.0]])
+    >>> intrinsic_dimension(TwoLayer(X, X, 1, torch.square))  # (vx)² = v² x²
+    1
+    """
+    require_kind(net, TwoLayer, "the network")
+    features = random_features(net)
+    return int(torch.linalg.matrix_rank(features, rtol=tolerance(features.dtype).rank))
 
 
 def _require_spare_neuron(net: TwoLayer) -> None:
-    if net.hidden <= net.columns:
+    if net.hidden <= net.columns and net.hidden <= (s := intrinsic_dimension(net)):
         raise RankDeficient(
-            f"the number of components is known for h ≥ k + 1 = {net.columns + 1} hidden neurons, "
-            f"k the columns of data; got h = {net.hidden}"
+            f"the number of components is known for h ≥ s + 1 = {s + 1} hidden neurons, s = "
+            f"dim span{{σ(vX)}}; got h = {net.hidden}"
         )
 
 
 @verbs.component.register(TwoLayer)
 def component(net: TwoLayer, w: Weights) -> Int[Tensor, "*batch 0"]:
-    """Return the name of the component of M that holds w: empty, as there is only one.
+    """Return the name of the component that holds w: empty, as there is only one.
 
     Raises:
         NotAMinimum: w has positive loss.
-        RankDeficient: h ≤ k, or σ(VX) does not have full column rank.
+        RankDeficient: h ≤ s, as for `count_components`.
 
     >>> one = torch.eye(1)
     >>> net = TwoLayer(one, one, hidden=2, activation=torch.relu)
     >>> component(net, (torch.ones(2, 1), torch.ones(1, 2) / 2)).shape
     torch.Size([0])
     """
-    _require_spare_neuron(net)
     require_minimum(net, w)
-    require_full_rank(net, w[0])
+    _require_spare_neuron(net)
     batch = broadcast_shapes(*(x.shape[:-2] for x in w))
     return torch.ones(*batch, 0, dtype=torch.int64, device=net.X.device)
 
@@ -121,15 +126,24 @@ def sample(
     *,
     scale: float = 1.0,
 ) -> Weights:
-    """Return random points (V, U) of M.
+    """Return random points (V, U) of the minimum.
 
-    V is standard normal times scale/√n, drawn again (20 times at most) while σ(VX) does not
-    have full column rank, as with ReLU when a column of data happens to switch all neurons
-    off; U = Y H⁺ + Z (I − H H⁺) with a standard normal Z/√h.
+    V is standard normal times scale/√n, drawn again (20 times at most) while Y is out of the
+    reach of σ(VX), as with ReLU when a column of data happens to switch all neurons off;
+    U = Z + (Y − Z H) H⁺ with H = σ(VX) and a standard normal Z/√h.
+
+    Args:
+        net: the network.
+        generator: the source of randomness.
+        batch: leading shape.
+        scale: of V, positive.
+
+    Returns:
+        Weights with leading shape `batch`.
 
     Raises:
         OutOfDomain: scale is not positive.
-        RankDeficient: h < k, or in every draw some σ(VX) does not have full column rank.
+        RankDeficient: in every draw Y is out of the reach of some σ(VX).
 
     >>> X = torch.eye(2)
     >>> net = TwoLayer(X, X, hidden=3, activation=torch.tanh)
@@ -140,51 +154,36 @@ def sample(
     require_number(scale, "scale")
     if not 0 < scale < float("inf"):
         raise OutOfDomain(f"scale is a positive number, got {scale}")
-    h, n = net.shapes[0]
+    (h, n), dtype, device = net.shapes[0], net.X.dtype, generator.device
 
-    def draw() -> Tensor:
-        device, dtype = generator.device, net.X.dtype
-        entries = torch.randn(*batch, h, n, generator=generator, dtype=dtype, device=device)
-        return entries * (scale / n**0.5)
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*batch, *shape, generator=generator, dtype=dtype, device=device)
 
-    v = draw()
+    v = draw(h, n) * (scale / n**0.5)
     for _ in range(REDRAWS):
-        flat = _is_flat(torch.linalg.svdvals(net.features(v)))
-        if h < net.X.shape[1] or not flat.any():
+        reached = _is_reached(net.features(v), net.Y)
+        if reached.all():
             break
-        v = torch.where(flat[..., None, None], draw(), v)
-    require_full_rank(net, v)
-    u = random_in_fibre(net.features(v), net.Y.expand(*batch, *net.Y.shape), generator)
+        v = torch.where(reached[..., None, None], v, draw(h, n) * (scale / n**0.5))
+    features = net.features(v)
+    missed = ~_is_reached(features, net.Y)
+    if missed.any():
+        raise RankDeficient(
+            f"zero loss is out of reach of σ(VX), {h} × {net.columns}, in {REDRAWS + 1} draws of V"
+            f"{first_fault(missed)[1]}: the rows of Y are no combinations of its rows"
+        )
+    u = draw(net.Y.shape[0], h) / h**0.5 * size_ratio(features, net.Y)
+    for _ in range(2):  # the second time for what rounding leaves
+        u = u + (net.Y - u @ features) @ _inverse(features)
     return require_drawn(net, (v, u), scale=scale)
 
 
-def require_full_rank(net: TwoLayer, v: Float[Tensor, "*batch h n"], at: str = "") -> None:
-    """Refuse a first layer whose features σ(VX) do not have full column rank.
-
-    Raises:
-        RankDeficient: h < k, or σ_min(H) is at most the rank tolerance times σ_max(H).
-
-    >>> two = torch.ones(1, 2)
-    >>> require_full_rank(TwoLayer(two, two, hidden=1, activation=torch.tanh), torch.ones(1, 1))
-    Traceback (most recent call last):
-    ...
-    mc_lib.errors.RankDeficient: σ(VX) is 1 × 2: full column rank needs h ≥ k = 2 ...
-    """
-    h, k = net.hidden, net.X.shape[1]
-    if h < k:
-        raise RankDeficient(
-            f"σ(VX) is {h} × {k}: full column rank needs h ≥ k = {k} hidden neurons, and a "
-            f"path between any two minima h ≥ k + 1"
-        )
-    s = torch.linalg.svdvals(net.features(v).detach())
-    flat = _is_flat(s)
-    if flat.any():
-        where, entry = first_fault(flat)
-        raise RankDeficient(
-            f"σ(VX){at} does not have full column rank {k}{entry}: smallest singular value "
-            f"{float(s[where][-1]):.3g} against the largest {float(s[where][0]):.3g}"
-        )
+def _inverse(h: Float[Tensor, "*batch h k"]) -> Float[Tensor, "*batch k h"]:
+    return torch.linalg.pinv(h, rtol=tolerance(h.dtype).rank)
 
 
-def _is_flat(s: Float[Tensor, "*batch k"]) -> Bool[Tensor, "*batch"]:
-    return s[..., -1] <= tolerance(s.dtype).rank * s[..., 0]
+def _is_reached(h: Float[Tensor, "*batch h k"], y: Float[Tensor, "m k"]) -> Tensor:
+    """Return where the rows of Y are combinations of the rows of H."""
+    y = y / y.abs().max().clamp(min=torch.finfo(y.dtype).tiny)
+    gap = y - y @ _inverse(h) @ h
+    return gap.square().sum((-2, -1)) <= tolerance(y.dtype).zero_loss * y.square().sum()

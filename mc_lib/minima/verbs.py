@@ -21,10 +21,10 @@ from mc_lib.networks import MatrixNetwork, Network, Weights
 def count_components(net: Network) -> int:
     """Return the number of connected components of the minimum L⁻¹(0).
 
-    2ᵇ for `DeepLinear`, b the number of hidden layers exactly as wide as the input: the
+    2ᵇ for `DeepLinear`, b the number of hidden layers exactly as wide as the rank of Y: the
     2^{l-1} of Corollary 4.2 when all are. 3 for `ResidualLinear` with 1 × 1 weights and
-    ε ≠ 0 (Proposition 4.3), 2 for all larger ones. 1 for the full-rank part of the minimum
-    of a `TwoLayer` with more hidden neurons than columns of data, where a point of it exists.
+    ε ≠ 0 (Proposition 4.3), 2 for all larger ones. 1 for a `TwoLayer` with more hidden
+    neurons than its features span dimensions, as with more than columns of data.
     Proofs of what is not in the paper are in the files of the networks and in the book's
     appendix.
 

@@ -125,13 +125,30 @@ def require_ends(net: MatrixNetwork, w0: Weights, w1: Weights) -> None:
     >>> one = torch.eye(1)
     >>> require_ends(DeepLinear(one, one, (1,)), (one, one), (one, one))
     """
+    require_single(net, w0, w1)
+    for w in (w0, w1):
+        require_minimum(net, w)
+
+
+def require_single(net: MatrixNetwork, w0: Weights, w1: Weights) -> None:
+    """Refuse what is not a pair of single points of parameter space.
+
+    Raises:
+        ShapeMismatch: not weights of the network, or batched.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> one = torch.eye(1)
+    >>> require_single(DeepLinear(one, one, (1,)), (one, one), (one, one[None]))
+    Traceback (most recent call last):
+    ...
+    mc_lib.errors.ShapeMismatch: a path joins two single points; w1 has shapes [(1, 1), (1, 1, 1)]
+    """
     for name, w in (("w0", w0), ("w1", w1)):
         net.require_weights(w)
         if any(x.ndim != 2 for x in w):
             raise ShapeMismatch(
                 f"a path joins two single points; {name} has shapes {[tuple(x.shape) for x in w]}"
             )
-        require_minimum(net, w)
 
 
 def attainable_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
@@ -145,11 +162,36 @@ def attainable_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
     >>> attainable_map(DeepLinear(2 * torch.eye(1), torch.eye(1), widths=(1,)))
     tensor([[0.5000]])
     """
-    n, shape = net.X.shape[0], f"{net.Y.shape[0]} × {net.X.shape[0]}"
-    target = torch.linalg.lstsq(net.X.mT, net.Y.mT).solution.mT
+    target, n = smallest_map(net), net.X.shape[0]
+    rank = int(torch.linalg.matrix_rank(target, rtol=tolerance(target.dtype).rank))
+    if rank < n:
+        shape = f"{len(target)} × {n}"
+        raise RankDeficient(f"the target map A = Y X⁺ ({shape}) has rank {rank}, not {n}")
+    return target
+
+
+def smallest_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
+    """Return A = Y X⁺, the smallest linear map with A X = Y, for X of any rank.
+
+    Raises:
+        RankDeficient: A X ≠ Y: zero loss is out of reach.
+        NotFinite: A leaves the range of the dtype.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> both = torch.ones(2, 1)
+    >>> smallest_map(DeepLinear(both, both, widths=(1,)))
+    tensor([[0.5000, 0.5000],
+            [0.5000, 0.5000]])
+    """
+    tol = tolerance(net.X.dtype)
+    if input_rank(net) == len(net.X):
+        target = torch.linalg.lstsq(net.X.mT, net.Y.mT).solution.mT
+    else:
+        target = net.Y @ torch.linalg.pinv(net.X, rtol=tol.rank)
     if not all_finite(target):
+        shape = f"{len(target)} × {len(net.X)}"
         raise NotFinite(f"the target map A = Y X⁺ ({shape}) leaves the range of {target.dtype}")
-    tol, unit = tolerance(target.dtype), float(power_of_two(net.Y.abs().max()))
+    unit = float(power_of_two(net.Y.abs().max()))
     loss = float(((net.Y - target @ net.X) / unit).square().sum())
     size = float((net.Y / unit).square().sum())
     if not loss <= tol.zero_loss * size:
@@ -157,7 +199,14 @@ def attainable_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
             f"zero loss is out of reach: the best linear map leaves {loss * unit**2:.3g} of "
             f"‖Y‖² = {size * unit**2:.3g}"
         )
-    rank = int(torch.linalg.matrix_rank(target, rtol=tol.rank))
-    if rank < n:
-        raise RankDeficient(f"the target map A = Y X⁺ ({shape}) has rank {rank}, not {n}")
     return target
+
+
+def input_rank(net: MatrixNetwork) -> int:
+    """Return the rank of X, by the rank tolerance of the dtype.
+
+    >>> from mc_lib.networks import DeepLinear
+    >>> input_rank(DeepLinear(torch.ones(2, 2), torch.ones(1, 2), (1,)))
+    1
+    """
+    return int(torch.linalg.matrix_rank(net.X, rtol=tolerance(net.X.dtype).rank))

@@ -15,7 +15,7 @@ from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.kinds import require_count
 from mc_lib.layers import Layer
 from mc_lib.networks.matrices import MatrixNetwork, Weights, require_computed
-from mc_lib.networks.sizes import layer_shapes, require_full_row_rank, require_widths
+from mc_lib.networks.sizes import layer_shapes, require_widths
 from mc_lib.symmetry import Symmetry
 
 
@@ -24,13 +24,12 @@ class DeepLinear(MatrixNetwork):
     """The linear network W_l ⋯ W_1 X with the loss ‖Y − W_l ⋯ W_1 X‖² (eq. 1).
 
     Args:
-        X: inputs as columns, shape (n, k), of full row rank n.
+        X: inputs as columns, shape (n, k), of any rank.
         Y: targets as columns, shape (m, k).
         widths: the hidden widths (n_1, ..., n_{l-1}), one or more.
 
     Raises:
         ShapeMismatch: X and Y are not matrices with the same number of columns.
-        RankDeficient: X does not have full row rank.
         OutOfDomain: a width below 1, or none given.
 
     >>> eye = torch.eye(2)
@@ -44,7 +43,6 @@ class DeepLinear(MatrixNetwork):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_widths(self.widths)
-        require_full_row_rank(self.X)
 
     @classmethod
     def square(

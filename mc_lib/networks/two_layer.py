@@ -28,7 +28,7 @@ class TwoLayer(MatrixNetwork):
         X: inputs as columns, shape (n, k).
         Y: targets as columns, shape (m, k).
         hidden: the number h ≥ 1 of hidden neurons.
-        activation: σ, continuous, applied entry by entry.
+        activation: σ, applied entry by entry.
 
     Raises:
         ShapeMismatch: X and Y are not matrices with the same number of columns.

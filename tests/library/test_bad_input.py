@@ -127,6 +127,11 @@ def special():
         "Classifier": {"Y": EYE, "w": w},
         "ResidualLinear": {"w": (A, B, A)},
         "TwoLayer": {"hidden": 3, "v": wide["w"][0], **wide},
+        "intrinsic_dimension": {"net": nets["TwoLayer"]},
+        "TwoLayerCurve.between": {
+            "net": nets["TwoLayer"],
+            **dict(zip(("w0", "w1"), minima("TwoLayer"), strict=True)),
+        },
         "HomogeneousNet.hidden": {"w": (A,)},
         "component": on_minimum,
         "relative_loss": on_minimum,

@@ -208,8 +208,8 @@ def test_the_refusal_names_the_layers_that_were_flipped(flips):
     with pytest.raises(NotConnected) as error:
         minima.connect(net, w0, w1)
     assert str(error.value) == (
-        f"the sign of det(W_i ⋯ W_1) differs at the layers {layers}, as wide as the input "
-        "(n = 2): it cannot change along a path of zero loss"
+        f"the sign of det(W_i ⋯ W_1) differs at the layers {layers}, as wide as the rank of "
+        "Y (2): it cannot change along a path of zero loss"
     )
 
 

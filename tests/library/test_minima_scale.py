@@ -124,8 +124,8 @@ def test_minima_whose_sizes_are_far_apart_are_joined(kind, scale):
     for ends in ((w0, moved), (moved, w0)):
         curve = minima.connect(net, *ends)
         assert max(relative_loss(net, curve(t)) for t in (0.0, 0.2, 0.5, 0.9, 1.0)) <= 1e-16
-        speed, step = curve.velocity(0.5), 2.0**-16
-        for x, a, b in zip(speed, curve(0.5 - step), curve(0.5 + step), strict=True):
+        t, step = 0.5 - 2.0**-12, 2.0**-16  # no corner of a polygon
+        for x, a, b in zip(curve.velocity(t), curve(t - step), curve(t + step), strict=True):
             quotient = (b - a) / (2 * step)
             assert (x - quotient).abs().max() <= 1e-4 * quotient.abs().max()
 
