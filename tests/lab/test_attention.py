@@ -119,7 +119,9 @@ def test_heads_may_be_batched():
     ("change", "message"),
     [
         pytest.param(
-            lambda w: {"query": w["query"]}, r"'query bias' and 'key bias', got \['query'\]", id="no key"
+            lambda w: {"query": w["query"]},
+            r"'query bias' and 'key bias', got \['query'\]",
+            id="no key",
         ),
         pytest.param(
             lambda w: {**w, "key": w["key"][:2]}, "expected query and key", id="short key"
