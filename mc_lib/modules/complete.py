@@ -94,6 +94,8 @@ def completeness(
         warnings.simplefilter("ignore", DeprecationWarning)
         moves = list(_tangents(found, w, r))
     tangents = torch.stack([*moves, torch.zeros(sum(sizes.values())).double()])
+    if not torch.isfinite(jacobian).all():
+        raise NotFinite("a derivative of the outputs is NaN or infinite at this model")
     _, s, v = torch.linalg.svd(jacobian)
     nullity, lengths = int((s <= ZERO * s[0]).sum()), tangents.norm(dim=1, keepdim=True)
     unit = tangents / (lengths + (lengths == 0))
@@ -107,7 +109,7 @@ def completeness(
         basis.shape[1],
         {k: float(x.sum()) for k, x in zip(sizes, shares, strict=True) if x.sum() > 1e-6},
         _gap(s, nullity),
-        float((jacobian @ basis).abs().max() / s[0]) if basis.numel() else 0.0,
+        float((jacobian @ basis).abs().max() / s[0]) if basis.numel() and s[0] > 0 else 0.0,
         dict(_switches(graph, tensors, args)),
     )
 
@@ -168,9 +170,9 @@ def _algebra(group: Group, m: Tensor) -> Tensor:
 
 
 def _gap(s: Tensor, nullity: int) -> tuple[float, float]:
-    ratio = (s / s[0]).tolist()
-    kept = ratio[: len(ratio) - nullity]
-    return kept[-1], ratio[len(kept)] if nullity else 0.0
+    kept = len(s) - nullity
+    ratio = (s / s[0]).tolist() if kept else []
+    return (ratio[kept - 1], ratio[kept] if nullity else 0.0) if kept else (0.0, 0.0)
 
 
 def _switches(

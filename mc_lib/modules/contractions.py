@@ -12,7 +12,7 @@ from mc_lib.modules.nodes import inputs, shape
 from mc_lib.modules.pointwise import _axis, _broadcast
 from mc_lib.modules.rewriter import Rewriter
 from mc_lib.modules.rules import rule, still_value
-from mc_lib.modules.spaces import Axis, Value, expanded
+from mc_lib.modules.spaces import Axis, Data, Value, expanded
 
 
 def _contract(f: Rewriter, a: Axis, b: Axis) -> None:
@@ -96,10 +96,11 @@ def _attention(
     *args: Any,
     **options: Any,
 ) -> Value:
-    if options.get("enable_gqa") or len(args) > 3:
-        raise NotImplementedError
     batch = q.axes[:-2]
     others = [k.axes[:-2], v.axes[:-2]]
+    if options.get("enable_gqa"):  # each head of k and v serves r of q
+        r = shape(inputs(node)[0])[-3] // shape(inputs(node)[1])[-3]
+        others = [(*axes[:-1], (*axes[-1], Data(r, True))) for axes in others]
     if isinstance(mask, Value):
         f.still(mask.axes[-2:])
         missing = len(batch) - len(mask.axes) + 2

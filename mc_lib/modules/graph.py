@@ -111,8 +111,16 @@ class Graph:
             elif node.op == "get_attr":
                 found[node] = cast(getattr(self.module, str(node.target)), dtype)
             else:
-                found[node] = compute(node, found, dtype)
+                found[node] = self._computed(node, found, dtype)
         return found
+
+    @staticmethod
+    def _computed(node: Node, found: Mapping[Node, Any], dtype: torch.dtype) -> Any:
+        try:
+            return compute(node, found, dtype)
+        except (RuntimeError, TypeError, IndexError) as error:  # export does not look at all dtypes
+            said = (str(error).strip().splitlines() or [""])[0][:300]
+            raise NotSymmetric(f"{operation(node)} fails on these inputs: {said}") from error
 
     def output(
         self, point: Mapping[str, Tensor], args: Sequence[Any], dtype: torch.dtype

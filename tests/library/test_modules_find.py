@@ -67,6 +67,14 @@ def partial_rotary(m, x):
     return m.o(y.transpose(1, 2).flatten(2))
 
 
+def grouped(m, x):
+    q, k, v = (
+        f(x).view(*x.shape[:2], n, 3).transpose(1, 2) for f, n in ((m.q, 4), (m.k, 2), (m.v, 2))
+    )
+    y = F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+    return m.o(y.transpose(1, 2).flatten(2))
+
+
 def heads(**more):
     return dict(q=nn.Linear(5, 6), k=nn.Linear(5, 6), v=nn.Linear(5, 6), o=nn.Linear(6, 4), **more)
 
@@ -205,6 +213,15 @@ NETS = {
         ),
         SEQUENCE,
         2 * (4 + 4) + 2 * 36,  # rot + (d_k − rot)² and d_v² for each of two groups
+    ),
+    "grouped queries": (
+        Of(
+            grouped,
+            **{"q": nn.Linear(5, 12), "k": nn.Linear(5, 6), "v": nn.Linear(5, 6)},
+            o=nn.Linear(12, 4),
+        ),
+        SEQUENCE,
+        2 * GL2,
     ),
     "encoder layer": (nn.TransformerEncoderLayer(6, 2, 7, batch_first=True), (2, 4, 6), 4 * 9 + 7),
     "encoder": (
