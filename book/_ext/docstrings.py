@@ -8,6 +8,7 @@ that is neither ours nor known here is an error of the build.
 
 import re
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from docutils import nodes
@@ -39,10 +40,6 @@ ELSEWHERE = {
         for name in ("Bool", "Float", "Int")
     },
 }
-INSIDE = {
-    *("Kind", "FramePath", "RotationPath", "ProductGroup", "ScalingPath", "PolarPath"),
-}
-"""Classes that results and bases name, and that nobody makes by name: they have no entry."""
 CODE = re.compile(r"``.*?``|`[^`]*`")
 
 
@@ -81,7 +78,17 @@ def resolve(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
         return nodes.reference("", "", contnode, refuri=address, internal=False)
     # the words before a colon of "Returns:" come as classes too
     ours = node["reftype"] != "class" or "." in node["reftarget"]
-    return None if ours and target not in INSIDE else contnode
+    return None if ours and not is_inside(node["reftarget"]) else contnode
+
+
+def is_inside(name: str) -> bool:
+    """Return whether mc_lib has this class, which it names but lets nobody make: no entry."""
+    module, _, last = name.rpartition(".")
+    return (
+        module.startswith("mc_lib.")
+        and bool(find_spec(module))
+        and hasattr(import_module(module), last)
+    )
 
 
 class Summary(Directive):

@@ -270,7 +270,9 @@ def docstrings():
         pytest.param("class", "float", "docs.python.org", id="Python"),
         pytest.param("class", "The", "text", id="a word of a sentence"),
         pytest.param("class", "mc_lib.groups.polar.PolarPath", "text", id="inside"),
-        pytest.param("class", "mc_lib.no.Such", "error", id="a class that is not described"),
+        pytest.param(
+            "class", "mc_lib.groups.polar.Such", "error", id="a class that is not described"
+        ),
         pytest.param("exc", "NoSuchError", "error", id="an error that is not described"),
     ],
 )
@@ -288,7 +290,7 @@ def test_a_name_of_the_reference_leads_somewhere_or_is_an_error(docstrings, kind
 
 
 def test_a_summary_lists_what_a_module_offers(docstrings):
-    assert list(docstrings.offered("mc_lib.invariance")) == ["measure_invariance"]
+    assert "measure_invariance" in docstrings.offered("mc_lib.invariance")
     groups = docstrings.offered("mc_lib.groups")
     assert {"GeneralLinear", "Permutation"} <= set(groups)
     assert "Tensor" not in docstrings.offered("mc_lib.points")
