@@ -64,7 +64,8 @@ def test_every_picture_has_words(path):
 
 # what a reader would click: a statement, a figure of the paper, or an equation from (4) on
 MENTION = re.compile(
-    r"\b(?:Theorem|Proposition|Corollary|Corollaries|Lemma|Figure)s? (?:[1-7](?:\.\d+)?|A\.\d+)"
+    r"\b(?:Theorem|Proposition|Corollary|Corollaries|Lemma|Figure|Thm|Prop|Cor|Fig)s? "
+    r"(?:[1-7](?:\.\d+)?|A\.\d+)"
     r"|\b[Ee]quations? \(\d+|(?<![\w)\]}])\((?:[4-9]|1\d|2[01])\*?\)"
 )
 NOT_RUNNING = (
