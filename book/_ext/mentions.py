@@ -24,15 +24,16 @@ UNDER = {
 }
 """Equations of the paper that have neither a row nor a number of their own in the book."""
 KINDS = {"Theorem": "Thm", "Proposition": "Prop", "Corollar": "Cor", "Lemma": "Lemma"}
+KINDS |= {short: short for short in KINDS.values()}  # as tables have them
 NUMBER = r"(?:\d|A)\.\d+"
 PANEL = r"\d(?:\([a-c](?:, ?[a-c])*\))?"
 AND = r"(?:,? and |, | to | or |–)"
 LISTS = {
     kind: re.compile(rf"\b{kind}(?:s|y|ies)? (?P<all>{one}(?:{AND}{one})*)(?![\w.]*\d)")
-    for kind, one in {**dict.fromkeys(KINDS, NUMBER), "Figure": PANEL}.items()
+    for kind, one in {**dict.fromkeys(KINDS, NUMBER), "Figure": PANEL, "Fig": PANEL}.items()
 }
 EQUATION = re.compile(r"(?<![\w)\]}])\((\d{1,2}\*?)\)")
-SAID = re.compile(rf"(?i:equations?|maps?|formulas?) (?:\(\d+\*?\){AND})*$")
+SAID = re.compile(rf"(?i:equations?|eq|maps?|formulas?) (?:\(\d+\*?\){AND})*$")
 OURS = re.compile(r"\b[CE]\d\b(?!\.\d)")
 TAG = re.compile(r"\\tag\{([^}]*)\}")
 LEFT_ALONE = (
@@ -68,12 +69,13 @@ def mentions(text: str) -> Iterator[tuple[int, int, str]]:
     for kind, pattern in LISTS.items():
         short = KINDS.get(kind, "Fig")
         for several in pattern.finditer(text):
-            start = several.start()
-            for one in re.finditer(PANEL if kind == "Figure" else NUMBER, several["all"]):
-                end = several.start("all") + one.end()
-                found.append((start, end, f"{short} {one[0].replace(', ', ',')}"))
-                start = several.start("all") + one.end()
-                start += len(re.match(AND, text[start:])[0]) if re.match(AND, text[start:]) else 0
+            offset = several.start("all")
+            for i, one in enumerate(
+                re.finditer(NUMBER if kind in KINDS else PANEL, several["all"])
+            ):
+                start = offset + one.start() if i else several.start()
+                name = f"{short} {one[0].replace(', ', ',')}"
+                found.append((start, offset + one.end(), name))
     for one in EQUATION.finditer(text):
         if one[1] not in {"1", "2", "3"} or SAID.search(text[: one.start()]):
             found.append((one.start(), one.end(), f"Eq ({one[1]})"))

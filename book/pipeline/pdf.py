@@ -3,9 +3,13 @@
     python -m book.pipeline.pdf [HTML [PDF]]
 
 The chapters are put on one page in the order in which a reader goes through them; the links
-between them, and the outline, work in the file. Of an interactive figure it holds the still.
+between them, and the outline, work in the file. Of an interactive figure it holds the still. Each
+page then offers the file for download.
 """
 
+import os
+import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +33,7 @@ SKIP = ".headerlink, .mc-interactive, .prev-next-footer, script, button, .tocHea
 FOOTER = (
     '<div style="font-size:8px;width:100%;text-align:center"><span class="pageNumber"></span></div>'
 )
+MENU = re.compile(r'(<div class="dropdown dropdown-download-buttons">.*?)(\s*</ul>)', re.S)
 MARGIN = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
 
 
@@ -116,6 +121,20 @@ def write(html: Path, pdf: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
+def offer(html: Path, pdf: Path) -> None:
+    """Put the PDF beside the pages, and into the download menu of each."""
+    offered = html / "book.pdf"
+    shutil.copy(pdf, offered)
+    for page in (html / "book").rglob("*.html"):
+        address = os.path.relpath(offered, page.parent)
+        entry = (
+            f'<li><a class="dropdown-item" href="{address}" download>The whole book (.pdf)</a></li>'
+        )
+        text = page.read_text(encoding="utf-8")
+        if entry not in text:
+            page.write_text(MENU.sub(rf"\1{entry}\2", text, count=1), encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Write the PDF and return the exit status."""
     given = [Path(argument) for argument in arguments]
@@ -125,6 +144,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         write(html, pdf)
+        offer(html, pdf)
     except browser.NoBrowser as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

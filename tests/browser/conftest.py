@@ -11,7 +11,12 @@ from book.pipeline import browser as machine
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = Path(os.environ.get("MC_LIB_HTML", ROOT / "_build" / "html"))
-NOT_READ = {"_static", "_sources", "index.html"}  # the last sends the reader to book/index.html
+NOT_READ = {
+    "_static",
+    "_sources",
+    "_modules",
+    "index.html",
+}  # the last sends the reader to book/index.html
 PAGES = sorted(
     str(path.relative_to(HTML))
     for path in HTML.rglob("*.html")

@@ -1,5 +1,6 @@
 """Every link inside the book leads to a page and a place that exist."""
 
+import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -59,3 +60,32 @@ def test_headings_go_down_one_level_at_a_time(path):
 def test_every_picture_has_words(path):
     pictures = soup(HTML / path).find("article").find_all("img")
     assert [str(tag) for tag in pictures if len(tag.get("alt", "")) < 20] == []
+
+
+# what a reader would click: a statement, a figure of the paper, or an equation from (4) on
+MENTION = re.compile(
+    r"\b(?:Theorem|Proposition|Corollary|Corollaries|Lemma|Figure|Thm|Prop|Cor|Fig)s? "
+    r"(?:[1-7](?:\.\d+)?|A\.\d+)"
+    r"|\b[Ee]quations? \(\d+|(?<![\w)\]}])\((?:[4-9]|1\d|2[01])\*?\)"
+)
+NOT_RUNNING = (
+    "a, pre, code, script, style, nav, dt, h1, h2, h3, h4, h5, h6, .math, .admonition-title"
+)
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if p.startswith("book/")])
+def test_every_mention_of_a_statement_or_an_equation_is_a_link(path):
+    article = BeautifulSoup(str(soup(HTML / path).find("article")), "html.parser")
+    for tag in article.select(NOT_RUNNING):
+        tag.extract()
+    texts = article.find_all(string=MENTION)
+    assert [text.strip() for text in texts if not text.find_parent(class_="mc-interactive")] == []
+
+
+def test_the_chapters_lead_to_statements_and_equations():
+    """As many as a reader of the paper would want: there were none before they were made."""
+    count = 0
+    for path in PAGES:
+        for link in soup(HTML / path).select("article a.reference.internal"):
+            count += bool(MENTION.match(link.text) or re.match(r"\(\d+\*?\)$", link.text))
+    assert count > 300

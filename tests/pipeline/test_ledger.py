@@ -221,8 +221,10 @@ def test_the_front_page_says_how_many_checks_failed_for_some_seed(tmp_path):
 
 
 def test_the_reference_lists_the_home_of_each_public_name():
-    page = (profiles.ROOT / "book" / "api.md").read_text(encoding="utf-8")
-    listed = re.findall(r"automodule:: (\S+)", page)
+    pages = [path.read_text(encoding="utf-8") for path in (profiles.ROOT / "book/api").glob("*.md")]
+    listed = re.findall(r"automodule:: (\S+)", "\n".join(pages))
+    summed = re.findall(r"summary:: (.*)", "\n".join(pages))
+    assert " ".join(summed).split() == listed
     offered = {id(x) for module in listed for x in vars(importlib.import_module(module)).values()}
     public = {name: thing for name, thing in vars(mc_lib).items() if getattr(thing, "__doc__", "")}
     functions = {n: x for n, x in public.items() if callable(x) and not n.startswith("_")}

@@ -23,7 +23,8 @@ SECOND = r"""# Second
 Propositions 5.2 to 5.4, Corollary 4.2, Corollaries 3.2 and 3.3, Proposition A.5, Lemma 5.1.
 Equations (4), (2) and (3); map (6*); (8*); [Theorem 6.2](first.md); C1 and E2. No E9, no (9).
 
-<table><tr><td>Thm 1: Theorem 6.2</td><td><a href="x">(5)</a> <code>(5)</code> (5)</td></tr></table>
+<table><tr><td>Thm 1: Theorem 6.2, Prop 4.1, Fig 2(b, c), Eq (3)</td>
+<td><a href="x">(5)</a> <code>(5)</code> (5)</td></tr></table>
 
 ### C1. A correction of (5)
 """
@@ -120,6 +121,9 @@ def test_lists_corrections_and_paper_numbers_lead_there(pages):
 def test_a_table_has_links_where_it_has_none_of_its_own(pages):
     assert [(a.text, a["href"]) for a in pages[1].find("table").find_all("a")] == [
         ("Theorem 6.2", "#thm-6-2"),
+        ("Prop 4.1", "first.html#prop-4-1"),
+        ("Fig 2(b, c)", "#figure-2"),
+        ("(3)", "first.html#prop-5-2"),
         ("(5)", "x"),
         ("(5)", "first.html#eq-5"),
     ]

@@ -43,6 +43,15 @@ def test_the_lock_has_one_version_with_hashes_of_each_package_but_torch():
     assert sum(line.endswith("\\") and "==" in line for line in LINES) == len(ENTRIES)
 
 
+def test_the_lock_is_for_all_systems_and_every_python_from_the_first_on():
+    assert UV["pip"]["universal"]
+    assert f">={UV['pip']['python-version']}" == PROJECT["requires-python"]
+    markers = " ".join(str(entry.marker) for entry in ENTRIES if entry.marker)
+    assert "python_full_version" in markers and "sys_platform" in markers
+    ours = {canonicalize_name(requirement.name) for requirement in REQUIREMENTS}
+    assert [entry.name for entry in ENTRIES if entry.marker and entry.name in ours] == []
+
+
 def test_what_the_lock_says_of_torch_is_what_torch_says():
     (said,) = UV["dependency-metadata"]
     asked = {str(r) for text in requires("torch") if (r := Requirement(text)).marker is None}

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from docutils import nodes
 from sphinx.errors import ConfigError
 
 from book.pipeline import browser, pdf
@@ -228,6 +229,21 @@ def test_what_is_folded_on_the_page_is_printed_open(html):
     assert book.find("details").has_attr("open")
 
 
+def test_the_pdf_is_offered_in_the_menu_of_each_page_once(html, tmp_path):
+    menu = '<div class="dropdown dropdown-download-buttons"><ul><li>x</li></ul></div><ul></ul>'
+    (html / "book" / "part").mkdir()
+    for name in ("first.html", "part/second.html"):
+        (html / "book" / name).write_text(menu, encoding="utf-8")
+    (tmp_path / "book.pdf").write_bytes(b"%PDF")
+    for _ in range(2):
+        pdf.offer(html, tmp_path / "book.pdf")
+    assert (html / "book.pdf").read_bytes() == b"%PDF"
+    for name, address in (("first.html", "../book.pdf"), ("part/second.html", "../../book.pdf")):
+        page = BeautifulSoup((html / "book" / name).read_text(encoding="utf-8"), "html.parser")
+        (link,) = page.select("div > ul a")
+        assert link["href"] == address and page.find_all("li")[1] == link.parent
+
+
 def test_without_a_book_or_a_browser_one_line_says_what_to_do(html, tmp_path, monkeypatch, capsys):
     assert pdf.main([str(tmp_path / "none"), str(tmp_path / "book.pdf")]) == 2
     assert "run make book first" in capsys.readouterr().err
@@ -236,3 +252,45 @@ def test_without_a_book_or_a_browser_one_line_says_what_to_do(html, tmp_path, mo
     assert "no-such-browser" in capsys.readouterr().err
     assert list(tmp_path.glob("*.pdf")) == []
     assert not (html / "book" / pdf.PAGE).exists()
+
+
+# -- the reference of the library ----------------------------------------------
+@pytest.fixture(scope="module")
+def docstrings():
+    spec = importlib.util.spec_from_file_location("docstrings", ROOT / "book/_ext/docstrings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "leads"),
+    [
+        pytest.param("class", "torch.Tensor", "docs.pytorch.org", id="another package"),
+        pytest.param("class", "float", "docs.python.org", id="Python"),
+        pytest.param("class", "The", "text", id="a word of a sentence"),
+        pytest.param("class", "mc_lib.groups.polar.PolarPath", "text", id="inside"),
+        pytest.param(
+            "class", "mc_lib.groups.polar.Such", "error", id="a class that is not described"
+        ),
+        pytest.param("exc", "NoSuchError", "error", id="an error that is not described"),
+    ],
+)
+def test_a_name_of_the_reference_leads_somewhere_or_is_an_error(docstrings, kind, target, leads):
+    environment = SimpleNamespace(domains={"py": SimpleNamespace(objects={})})
+    node = {"refdomain": "py", "reftype": kind, "reftarget": target, "refdoc": "api"}
+    word = nodes.Text(target)
+    found = docstrings.resolve(None, environment, node, word)
+    if leads == "error":
+        assert found is None  # Sphinx then warns, and every warning stops the build
+    elif leads == "text":
+        assert found is word
+    else:
+        assert leads in found["refuri"] and target in found["refuri"]
+
+
+def test_a_summary_lists_what_a_module_offers(docstrings):
+    assert "measure_invariance" in docstrings.offered("mc_lib.invariance")
+    groups = docstrings.offered("mc_lib.groups")
+    assert {"GeneralLinear", "Permutation"} <= set(groups)
+    assert "Tensor" not in docstrings.offered("mc_lib.points")
