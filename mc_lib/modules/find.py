@@ -19,7 +19,7 @@ from mc_lib.modules.reading import Reading, group_of
 from mc_lib.modules.rewriter import Rewriter
 from mc_lib.modules.rotary import Region, regions, rotated
 from mc_lib.modules.rules import RULES, still_value
-from mc_lib.modules.spaces import Atom, Value, expanded
+from mc_lib.modules.spaces import Atom, Unmatched, Value, expanded, length
 from mc_lib.modules.verification import certified
 from mc_lib.symmetry import Symmetry
 
@@ -74,7 +74,10 @@ class Finder(Rewriter):
                 torch.fx.node.map_arg(x, self.values.__getitem__)
                 for x in (inputs(node), node.kwargs)
             )
-            return RULES[self.op](self, node, *args, **kwargs)
+            found = RULES[self.op](self, node, *args, **kwargs)
+            if isinstance(found, Value) and tuple(map(length, found.axes)) != shape(node):
+                raise Unmatched  # an unbatched form, of other axes than the rule expects
+            return found
         except Exception as error:
             return self._fix(node, error)
 
