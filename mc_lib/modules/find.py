@@ -35,12 +35,7 @@ class Finder(Rewriter):
         found = list(regions(graph))
         self.ends: dict[Node, Region] = {region.end: region for region in found}
         self.inner = {node for region in found for node in region.nodes[:-1]}
-        self.data: Mapping[Node, Any] = self._data(args) if found else {}
-
-    def _data(self, args: tuple[Any, ...]) -> dict[Node, Any]:
-        state = {k: v.detach() for k, v in self.graph.state.items()}
-        values = self.graph.values(state, args, torch.float64)
-        return {node: x for node, x in values.items() if node not in self.graph.depends}
+        self.data: Mapping[Node, Any] = graph.values(None, args, torch.float64) if found else {}
 
     def run(self) -> None:
         """Find the value of every node."""
