@@ -113,4 +113,6 @@ def _attention(
     f.flag(q.axes[-2:-1], "mono")
     f.unscaled(q.axes[-2:-1])
     _axis(f, k.axes[-2], v.axes[-2], "batch")
+    if args[1:2] == (True,) or options.get("is_causal"):
+        f.still([q.axes[-2], k.axes[-2]])
     return f.present(Value((*batch, q.axes[-2], v.axes[-1])))

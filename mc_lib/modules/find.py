@@ -19,7 +19,7 @@ from mc_lib.modules.reading import Reading, group_of
 from mc_lib.modules.rewriter import Rewriter
 from mc_lib.modules.rotary import Region, regions, rotated
 from mc_lib.modules.rules import RULES, still_value
-from mc_lib.modules.spaces import Atom, Value, expanded
+from mc_lib.modules.spaces import Atom, Unmatched, Value, expanded, length
 from mc_lib.modules.verification import certified
 from mc_lib.symmetry import Symmetry
 
@@ -35,12 +35,7 @@ class Finder(Rewriter):
         found = list(regions(graph))
         self.ends: dict[Node, Region] = {region.end: region for region in found}
         self.inner = {node for region in found for node in region.nodes[:-1]}
-        self.data: Mapping[Node, Any] = self._data(args) if found else {}
-
-    def _data(self, args: tuple[Any, ...]) -> dict[Node, Any]:
-        state = {k: v.detach() for k, v in self.graph.state.items()}
-        values = self.graph.values(state, args, torch.float64)
-        return {node: x for node, x in values.items() if node not in self.graph.depends}
+        self.data: Mapping[Node, Any] = graph.values(None, args, torch.float64) if found else {}
 
     def run(self) -> None:
         """Find the value of every node."""
@@ -74,7 +69,10 @@ class Finder(Rewriter):
                 torch.fx.node.map_arg(x, self.values.__getitem__)
                 for x in (inputs(node), node.kwargs)
             )
-            return RULES[self.op](self, node, *args, **kwargs)
+            found = RULES[self.op](self, node, *args, **kwargs)
+            if isinstance(found, Value) and tuple(map(length, found.axes)) != shape(node):
+                raise Unmatched  # an unbatched form, of other axes than the rule expects
+            return found
         except Exception as error:
             return self._fix(node, error)
 

@@ -1,8 +1,10 @@
 """What `find_symmetry` returns: an action, the chart in which it acts, and what stayed fixed."""
 
+from collections import Counter
 from dataclasses import dataclass
-from math import prod
+from math import log10, prod
 
+from mc_lib.layers import places
 from mc_lib.modules.chart import Chart
 from mc_lib.symmetry import Symmetry
 
@@ -44,13 +46,22 @@ class FoundSymmetry:
         return self.symmetry.group.components
 
     def __str__(self) -> str:
+        """Return a table: each layer with its group, dimension and the axes that meet it."""
+        group, table = self.symmetry.group, self.symmetry.table
         rows = []
-        group = self.symmetry.group
         for i, (name, layer) in enumerate(self.symmetry.layers.items()):
             over = f" over {' × '.join(map(repr, layer.over))}" if layer.over else ""
             dimension = prod(group.sizes(i)) * layer.group.dimension
-            rows.append(f"{name:<40} {layer.group}{over}: {dimension}")
-        ops = ", ".join(sorted(set(self.unknown))) or "none"
+            met = sum(len(places(axes, name)) for axes in table.values())
+            rows.append(f"{name}: {layer.group}{over}, dimension {dimension}, {met} axes")
+        n = self.components
+        many = str(n) if n < 10**9 else f"about 1e{int(log10(n))}"
+        fixed = Counter(axis.operation for axis in self.fixed)
         return "\n".join(
-            [*rows, f"dimension {self.dimension}", f"operations without a rule: {ops}"]
+            [
+                *rows,
+                f"in all: dimension {self.dimension}, components {many}",
+                f"axes fixed, by operation: {dict(fixed) or 'none'}",
+                f"operations without a rule: {', '.join(dict.fromkeys(self.unknown)) or 'none'}",
+            ]
         )

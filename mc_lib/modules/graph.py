@@ -89,12 +89,12 @@ class Graph:
         return None if name is None else self.alias[name]
 
     def values(
-        self, point: Mapping[str, Tensor], args: Sequence[Any], dtype: torch.dtype
+        self, point: Mapping[str, Tensor] | None, args: Sequence[Any], dtype: torch.dtype
     ) -> dict[Node, Any]:
         """Return what every node makes, in one dtype throughout.
 
         Args:
-            point: the parameters, by name.
+            point: the parameters, by name; None for what depends on none of them.
             args: the inputs.
             dtype: in which everything floating is computed.
 
@@ -102,12 +102,14 @@ class Graph:
             The values by node.
         """
         given = dict(zip(self.inputs, torch.utils._pytree.tree_leaves(tuple(args)), strict=False))
-        found: dict[Node, Any] = {}
+        source, found = given | self.constants, {}  # type: dict[str, Any], dict[Node, Any]
         for node in self.nodes:
+            if point is None and (node in self.depends or node.op == "output"):
+                continue
             if node.op == "placeholder":
                 key = self.key(node)
-                source = given | self.constants
-                found[node] = cast(point[key] if key else source.get(node.name), dtype)
+                given_here = point[key] if point is not None and key else source.get(node.name)
+                found[node] = cast(given_here, dtype)
             elif node.op == "get_attr":
                 found[node] = cast(getattr(self.module, str(node.target)), dtype)
             else:

@@ -25,7 +25,9 @@ ANY = (
 
 @rule(*SAME, "neg", "type_as", "feature_dropout", "alpha_dropout", "positive")
 def _same(f: Rewriter, node: Node, x: Value, *_: Any, **__: Any) -> Value:
-    return x
+    made = node.meta.get("val")
+    rounds = made is not None and not made.is_floating_point()
+    return _any(f, node, x) if rounds else x
 
 
 @rule(*ANY)

@@ -108,10 +108,6 @@ class Rewriter:
         return value
 
     # -- splitting ----------------------------------------------------------------------
-    def split(self, leaf: Leaf, kids: Sequence[Leaf | Data], carries: Sequence[bool]) -> None:
-        """Split a leaf into factors; a scaling becomes one on each of those that carry it."""
-        leaf.kids, leaf.carries = tuple(kids), tuple(carries)
-
     def halves(self, leaf: Leaf, n: int, outer: bool, inner: bool, both: bool) -> None:
         """Split a leaf into n times the rest: heads times a group at each head.
 
@@ -123,7 +119,7 @@ class Rewriter:
         over = frozenset([first]) if outer else frozenset()
         second = Leaf(leaf.n // n, [bound | over for bound in leaf.bounds], flags)
         kids = (first if outer else Data(n), second if inner else Data(leaf.n // n))
-        self.split(leaf, kids, (outer and (both or not inner), inner))
+        leaf.kids, leaf.carries = kids, (outer and (both or not inner), inner)
 
     def pairs(self, leaf: Leaf, interleaved: bool) -> None:
         """Split a leaf into pairs that rotations turn, one group for each frequency."""
@@ -135,7 +131,7 @@ class Rewriter:
         pair = Leaf(2, bounds, common | {"complex": self.op})
         frequency.pair = pair
         kids = (frequency, pair) if interleaved else (pair, frequency)
-        self.split(leaf, kids, tuple(kid is frequency for kid in kids))
+        leaf.kids, leaf.carries = kids, tuple(kid is frequency for kid in kids)
 
     def sections(self, factor: Factor, sizes: Sequence[int]) -> list[Axis]:
         """Return a factor in pieces of the given sizes, behind one another."""
@@ -148,8 +144,7 @@ class Rewriter:
         if isinstance(factor, Atom):
             leaf = factor.leaf
             parts = [Leaf(n, list(leaf.bounds), dict(leaf.flags)) for n in sizes]
-            self.split(leaf, parts, [True] * len(parts))
-            leaf.joined = True
+            leaf.kids, leaf.carries, leaf.joined = tuple(parts), (True,) * len(parts), True
             factor = expanded([factor])[0]
             if not isinstance(factor, Joined):  # all but one of size 0
                 raise Unmatched

@@ -332,7 +332,19 @@ def test_what_is_fixed_is_listed_with_its_operation(generator):
     assert ("p0", 0, "used by no operation") in {
         (x.weight, x.axis, x.operation) for x in found.fixed
     }
-    assert "dimension 0" in str(found)
+    assert "in all: dimension 0, components 1\n" in str(found)
+
+
+def test_the_table_says_groups_dimensions_and_axes(generator):
+    model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3))
+    found = mc.find_symmetry(generic(model), (torch.randn(4, 5, generator=generator),))
+    assert str(found).splitlines() == [
+        "0.weight axis 0: Permutation(n=8), dimension 0, 3 axes",
+        "0.weight axis 0 scale: PositiveScaling(n=1) over '0.weight axis 0', dimension 8, 3 axes",
+        "in all: dimension 8, components 40320",
+        "axes fixed, by operation: {'linear': 1, 'output': 2}",
+        "operations without a rule: none",
+    ]
 
 
 def test_the_model_is_never_changed_and_the_module_is_the_moved_one(generator):

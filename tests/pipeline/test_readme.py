@@ -8,6 +8,7 @@ import sys
 import tomllib
 
 import pytest
+import torch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -60,13 +61,16 @@ STARTS = {
 
 
 def test_the_example_of_the_readme_runs():
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     names = {}
-    exec(code, names)
+    for code in re.findall(r"```python\n(.*?)```", README, re.S):
+        exec(code, names)
     net, w, g = names["net"], names["w"], names["g"]
     assert names["mc"].count_components(net) == 4
     assert net.loss(net.symmetry.act(g, w)) < 1e-20 * net.Y.square().sum()
     assert names["curve"].residual < 1e-20
+    found, x, model = names["found"], names["x"], names["model"]
+    assert found.dimension == 8 and not torch.equal(names["u"]["0.weight"], names["v"]["0.weight"])
+    torch.testing.assert_close(found.chart.module(names["v"])(x), model(x))
 
 
 def test_every_command_of_the_readme_is_known_to_make_and_started_here():
