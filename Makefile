@@ -4,8 +4,8 @@ PROFILE ?= paper
 BIN = .venv/bin
 RUN = $(BIN)/python -m
 
-.PHONY: book pdf test test-browser test-long chapter chapters sweep sweep-adopt bench \
-  bench-rebasin drift mutate lock clean environment
+.PHONY: book pdf jupyter test test-browser test-long chapter chapters sweep sweep-adopt bench \
+  bench-rebasin drift mutate lock package clean environment
 
 book: environment
 	@$(RUN) book.pipeline.book --profile $(PROFILE)
@@ -29,11 +29,16 @@ test-browser: environment
 pdf: book
 	@$(RUN) book.pipeline.pdf
 
+# the chapters in JupyterLab, with the kernel that the book is built with
+jupyter: environment
+	@$(RUN) book.pipeline.jupyter $(ARGUMENTS)
+
 # the coverage of the library, then ten thousand random examples a law (about an hour)
+LAWS ?= long
 test-long: environment
 	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=all $(RUN) pytest -n auto \
 	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
-	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=all MC_LIB_HYPOTHESIS=long $(RUN) pytest -n auto \
+	@OMP_NUM_THREADS=1 MC_LIB_PLAIN=all MC_LIB_HYPOTHESIS=$(LAWS) $(RUN) pytest -n auto \
 	  --dist worksteal -m hypothesis tests
 
 # one chapter with other parameters: make chapter CH=06 SET="seed=3 networks=20"
@@ -80,20 +85,26 @@ _build/rebasin/ready: benchmarks/rebasin.lock pyproject.toml
 drift: environment
 	@$(RUN) book.pipeline.drift $(CH)
 
-# change the library line by line and count the changes that no test notices
+# change the library line by line and count the changes that no test notices; or those of a part,
+# ONLY="mc_lib.layers*"
 mutate: environment
-	@MC_LIB_PLAIN=all OMP_NUM_THREADS=1 $(BIN)/mutmut run
+	@MC_LIB_PLAIN=all OMP_NUM_THREADS=1 $(BIN)/mutmut run $(if $(ONLY),"$(ONLY)")
 	@$(BIN)/mutmut results
 
 # resolve the packages again; versions that still fit stay, unless UPGRADE=--upgrade
 lock: | $(BIN)/uv
-	@$(BIN)/uv pip compile --quiet $(UPGRADE) pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --config-file requirements.toml $(UPGRADE) pyproject.toml \
+	  --output-file requirements.lock
 
 $(BIN)/uv:
 	@$(PYTHON) book/pipeline/environment.py
+
+# the wheel and the sdist in dist/, checked, and the library's tests run with them
+package: environment
+	@$(RUN) book.pipeline.package
 
 environment:
 	@$(PYTHON) book/pipeline/environment.py
 
 clean:
-	rm -rf _build .snakemake .venv
+	rm -rf _build .snakemake .venv dist

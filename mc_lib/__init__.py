@@ -44,6 +44,10 @@ from mc_lib.minima import component as component
 from mc_lib.minima import connect as connect
 from mc_lib.minima import count_components as count_components
 from mc_lib.minima import joining_permutations as joining_permutations
+from mc_lib.modules import completeness as completeness
+from mc_lib.modules import find_symmetry as find_symmetry
+from mc_lib.modules import loss_on as loss_on
+from mc_lib.modules import verify as verify
 from mc_lib.networks import Classifier as Classifier
 from mc_lib.networks import DeepLinear as DeepLinear
 from mc_lib.networks import HomogeneousNet as HomogeneousNet

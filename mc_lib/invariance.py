@@ -84,7 +84,7 @@ def measure_invariance(
     require_point(w)
     dtype = leaves(w)[0].dtype
     rtol = tolerance(dtype).equal if rtol is None else rtol
-    require_count(samples, "the number of samples", 0)
+    require_count(samples, "the number of samples", None)
     for x, what in ((rtol, "rtol"), (1.0 if scale is None else scale, "the scale of a loss")):
         require_number(x, what)
     if samples < 1 or not 0 <= rtol < float("inf"):

@@ -50,8 +50,8 @@ def require_kind(x: Any, kind: type, what: str) -> None:
         raise TypeError(f"{what} is {_a(kind)}, got {_a(type(x))}")
 
 
-def require_count(x: Any, what: str, least: int = 1) -> None:
-    """Refuse what is not an integer of at least some size.
+def require_count(x: Any, what: str, least: int | None = 1) -> None:
+    """Refuse what is not an integer, or below some size, unless the caller looks at that.
 
     Raises:
         TypeError: x is no integer.
@@ -64,7 +64,7 @@ def require_count(x: Any, what: str, least: int = 1) -> None:
     """
     if isinstance(x, bool) or not isinstance(x, Integral):
         raise TypeError(f"{what} is an integer, got {_a(type(x))}")
-    if x < least:
+    if least is not None and x < least:
         raise OutOfDomain(f"{what} is {least} or more, got {x}")
 
 

@@ -147,8 +147,8 @@ def segment_distance(
     >>> round(segment_distance(roof).distance, 3)  # from (0, 0) to the slopes
     0.707
     """
-    require_count(points, "the number of points", 0)
-    require_count(samples, "the number of samples", 0)
+    require_count(points, "the number of points", None)
+    require_count(samples, "the number of samples", None)
     require_number(max_bytes, "max_bytes")
     for what, count in (("a segment", points), ("a curve", samples)):
         if count < 2:

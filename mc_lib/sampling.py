@@ -56,7 +56,7 @@ def time_grid(curve: Any, points: int) -> Float[Tensor, "T"]:
     >>> time_grid(Line((torch.zeros(1),), (torch.ones(1),)), 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    require_count(points, "the number of points of a grid", 0)
+    require_count(points, "the number of points of a grid", None)
     if points < 2:
         raise OutOfDomain(f"a grid on [0, 1] has 2 points or more, got {points}")
     like = leaves(start_of(curve))[0]

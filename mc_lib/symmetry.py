@@ -3,12 +3,13 @@
 A group lives at each hidden layer. A weight that writes into the layer is multiplied by
 ρ_in(g) on that axis, a weight that reads from it by ρ_out(g)⁻¹, where σ(ρ_in(g) z) =
 ρ_out(g) σ(z). Every exact symmetry of the paper is a table of this kind; nothing about
-a particular network is written as code in the action.
+a particular network is written as code in the action. A layer may live over others, one
+element at each of their indices; then fibres act before the permutations of their indices.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,14 +17,26 @@ from torch import Tensor
 
 from mc_lib.checks import broadcast_shapes
 from mc_lib.errors import DtypeMismatch, NotSymmetric, ShapeMismatch
+from mc_lib.groups.along import along
 from mc_lib.groups.base import Element
+from mc_lib.groups.discrete import DiscreteGroup
 from mc_lib.groups.product import ProductGroup
 from mc_lib.groups.ranges import require_moved
+from mc_lib.groups.trivial import Trivial
 from mc_lib.kinds import require_kind
-from mc_lib.layers import Axes, Axis, Fixed, Into, Layer, OutOf
+from mc_lib.layers import (
+    Axes,
+    Axis,
+    Fixed,
+    Into,
+    Layer,
+    OutOf,
+    places,
+    require_bases,
+    require_fit,
+    require_places,
+)
 from mc_lib.trees import Point, named, renamed, require_point
-
-Factor = Callable[[Into | OutOf, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,8 @@ class Symmetry:
             the entries of a group element (g_1, ..., g_{l-1}).
 
     Raises:
-        NotSymmetric: an axis names an unknown layer, or a layer meets no axis.
+        NotSymmetric: an axis names an unknown layer, a layer meets no axis, or the layers
+            over which it lives are no index sets of the weight.
         TypeError: a table is no table, or a layer no `Layer`.
 
     The action of Section 4.1 on one hidden layer, (g W_1, W_2 g⁻¹):
@@ -73,6 +87,9 @@ class Symmetry:
                 f"the axes meet the layers {sorted(met, key=str)}, "
                 f"but groups are given for {sorted(self.layers, key=str)}"
             )
+        require_bases(self.layers)
+        for key, axes in self.table.items():
+            require_places(key, axes, self.layers)
 
     @classmethod
     def chain(cls, layers: Sequence[Layer], *, biases: bool = False) -> "Symmetry":
@@ -107,14 +124,18 @@ class Symmetry:
     @property
     def group(self) -> ProductGroup:
         """The group that acts, one factor for each hidden layer."""
-        return ProductGroup(tuple(layer.group for layer in self.layers.values()))
+        names = list(self.layers)
+        over = tuple(tuple(map(names.index, layer.over)) for layer in self.layers.values())
+        groups = tuple(layer.group for layer in self.layers.values())
+        return ProductGroup(groups, over if any(over) else ())
 
     # -- the action -------------------------------------------------------------
     def act(self, g: Sequence[Element], w: Point) -> Point:
         """Return g·w.
 
         Args:
-            g: a group element, one entry for each hidden layer; entries may be batched.
+            g: a group element, one entry for each hidden layer; entries may be batched. That
+                of a layer over others has an element at each of their indices.
             w: a point; leading dimensions are batch and broadcast with those of g.
 
         Returns:
@@ -133,9 +154,10 @@ class Symmetry:
         (tensor([[1.]]), tensor([[1.]]))
         """
         entries = dict(zip(self.layers, self.group.entries(g), strict=True))
-        read = {axis for axes in self.table.values() for axis in axes}
+        marks = [axis for axes in self.table.values() for axis in axes]
+        read = {axis.layer for axis in marks if isinstance(axis, OutOf)}
         for name, layer in self.layers.items():  # right_inverse tells singular entries
-            (layer.group.admit if OutOf(name) in read else layer.group.require)(entries[name])
+            (layer.group.admit if name in read else layer.group.require)(entries[name])
         outs = {name: layer.out(entries[name]) for name, layer in self.layers.items()}
 
         def factor(axis: Into | OutOf, rows: Tensor) -> Tensor:
@@ -148,9 +170,8 @@ class Symmetry:
 
         def moved(axes: Axes, x: Tensor) -> Tensor:
             y = x
-            for position, axis in enumerate(axes):
-                if not isinstance(axis, Fixed):
-                    y = _along(y, position - len(axes), len(axes), axis, factor)
+            for position, axis, at in self._marks(axes):
+                y = along(y, len(axes), position, at, partial(factor, axis))
             pairs.append((x, y))
             return y
 
@@ -160,13 +181,14 @@ class Symmetry:
                 require_moved(x, y)
         return result
 
-    def tangent(self, m: Sequence[Tensor], w: Point) -> Point:
+    def tangent(self, m: Sequence[Any], w: Point) -> Point:
         """Return the infinitesimal action d/ds exp(sM)·w at s = 0.
 
         On W_i of a chain it is M_i W_i − k W_i M_{i-1}: the product rule over the axes.
 
         Args:
-            m: a Lie algebra element, one entry for each hidden layer.
+            m: a Lie algebra element, one entry for each hidden layer; where layers live over
+                others, None for a discrete one, whose Lie algebra is {0}.
             w: a point, batched as in `act`.
 
         Returns:
@@ -182,8 +204,11 @@ class Symmetry:
         (tensor([[6.]]), tensor([[-10.]]))
         """
         entries = dict(zip(self.layers, self.group.entries(m), strict=True))
+        fibred = any(layer.over for layer in self.layers.values())
         for group, x in zip(self.group.factors, entries.values(), strict=True):
-            group._require_algebra(x, "the tangent of a symmetry")
+            if not (x is None and fibred and isinstance(group, DiscreteGroup)):
+                group._require_algebra(x, "the tangent of a symmetry")
+        entries = {name: x for name, x in entries.items() if x is not None}
 
         def rate(axis: Into | OutOf, rows: Tensor) -> Tensor:
             layer = self.layers[axis.layer]
@@ -193,12 +218,26 @@ class Symmetry:
 
         def summed(axes: Axes, x: Tensor) -> Tensor:
             total = torch.zeros_like(x)
-            for position, axis in enumerate(axes):
-                if not isinstance(axis, Fixed):
-                    total = total + _along(x, position - len(axes), len(axes), axis, rate)
+            for position, axis, at in self._marks(axes):
+                if axis.layer in entries:
+                    total = total + along(x, len(axes), position, at, partial(rate, axis))
             return total
 
         return self._map(summed, w, entries)
+
+    def _marks(self, axes: Axes) -> list[tuple[int, Into | OutOf, tuple[int, ...]]]:
+        """Return the axes that a group moves, each with its place and that of its base.
+
+        Fibres come before the index sets over which they live.
+        """
+        found = []
+        for position, axis in enumerate(axes):
+            if isinstance(axis, Fixed) or isinstance(self.layers[axis.layer].group, Trivial):
+                continue
+            base = self.layers[axis.layer].over
+            at = axis.at or tuple(places(axes, name)[0] for name in base)
+            found.append((position, axis, at))
+        return sorted(found, key=lambda x: -len(x[2]))
 
     # -- input checks -----------------------------------------------------------
     def _map(
@@ -215,14 +254,14 @@ class Symmetry:
         first = next(iter(weights.values()))
         batches = [tuple(x.shape[: x.ndim - len(tables[key])]) for key, x in weights.items()]
         for name, e in entries.items():
-            batches.append(tuple(e.shape[: e.ndim - len(self.layers[name].group.element_shape)]))
+            batches.append(self._batch(name, e))
             if (e.is_floating_point() and e.dtype != first.dtype) or e.device != first.device:
                 raise DtypeMismatch(
                     f"{name}: the group entry is {e.dtype} on {e.device}, the weights are "
                     f"{first.dtype} on {first.device}; convert one of them"
                 )
         for key, axes in tables.items():
-            self._require_fit(key, axes, weights[key])
+            require_fit(key, axes, weights[key], self.layers)
         try:
             batch = broadcast_shapes(*batches)
         except ValueError:
@@ -233,17 +272,18 @@ class Symmetry:
             moved[key] = y.expand(*batch, *y.shape[y.ndim - len(axes) :])
         return renamed(w, moved)
 
-    def _require_fit(self, key: Any, axes: Axes, x: Tensor) -> None:
-        if x.ndim < len(axes):
-            raise ShapeMismatch(f"weight {key!r} needs {len(axes)} axes, got {tuple(x.shape)}")
-        for i, (axis, size) in enumerate(zip(axes, x.shape[x.ndim - len(axes) :], strict=True)):
-            if not isinstance(axis, Fixed) and size != self.layers[axis.layer].group.n:
-                group = self.layers[axis.layer].group
-                advice = _unflatten(i - len(axes), size, group.n)
-                raise ShapeMismatch(
-                    f"weight {key!r} of shape {tuple(x.shape)} meets {axis.layer!r} with "
-                    f"{size} neurons, but {group} acts there{advice}"
-                )
+    def _batch(self, name: str, e: Tensor) -> tuple[int, ...]:
+        """Return the batch of an entry, after checking that it has an element at each index."""
+        layer = self.layers[name]
+        sizes = tuple(self.layers[other].group.n for other in layer.over)
+        shape = tuple(e.shape[: e.ndim - len(layer.group.element_shape)])
+        batch = shape[: len(shape) - len(sizes)]
+        if shape[len(batch) :] != sizes:
+            raise ShapeMismatch(
+                f"{name}: one element at each index of {layer.over}, of shape (..., "
+                f"{', '.join(map(str, sizes + layer.group.element_shape))}), got {tuple(e.shape)}"
+            )
+        return batch
 
 
 def _difference(tables: Mapping[Any, Axes], weights: Mapping[Any, Tensor]) -> str:
@@ -251,21 +291,3 @@ def _difference(tables: Mapping[Any, Axes], weights: Mapping[Any, Tensor]) -> st
     more, less = (list(a.keys() - b.keys()) for a, b in ((weights, tables), (tables, weights)))
     words = [(more, "leave out"), (less, "add")]
     return "".join(f"; {verb} {sorted(keys, key=str)}" for keys, verb in words if keys)
-
-
-def _unflatten(axis: int, size: int, n: int) -> str:
-    """Say what to do with an axis that may hold n neurons times other things."""
-    if size == 0 or size % n != 0:
-        return ""
-    return (
-        f": where the axis holds {n} neurons times {size // n}, split it by "
-        f"x.unflatten({axis}, ({n}, {size // n})), the second part Fixed()"
-    )
-
-
-def _along(x: Tensor, position: int, rank: int, axis: Into | OutOf, factor: Factor) -> Tensor:
-    """Apply `factor` to x as rows (..., r, n), where n is the axis at `position` < 0."""
-    y = x.movedim(position, -1)
-    batch, rest, n = y.shape[: y.ndim - rank], y.shape[y.ndim - rank : -1], y.shape[-1]
-    z = factor(axis, y.reshape(*batch, math.prod(rest), n))
-    return z.reshape(*z.shape[:-2], *rest, n).movedim(-1, position)

@@ -1,8 +1,8 @@
-"""What a reader's browser needs: the scripts of interactive figures, and launch buttons.
+"""What a reader's browser needs: the scripts of interactive figures, and buttons.
 
 plotly.js comes from the installed package, so it is not committed, and our own script lies with
-the figures in the lab; only a page with an interactive figure loads them. Launch buttons need an
-address to launch from: while `repository: url:` in _config.yml is empty, none is drawn.
+the figures in the lab; only a page with an interactive figure loads them. The buttons that launch,
+edit or report need the address of the repository, which _config.yml or continuous integration says.
 """
 
 import os
@@ -20,6 +20,11 @@ from sphinx.errors import ConfigError
 PLOTLY = ("plotly", "package_data/plotly.min.js")
 OURS = Path(__file__).parents[1] / "lab" / "figures" / "interactive.js"
 ADDRESS = ("repository_url", "repository_branch", "path_to_docs", "launch_buttons")
+BUTTONS = ("use_issues_button", "use_repository_button", "use_edit_page_button")
+COLAB = """\
+!git clone --depth 1 {address} companion
+%cd companion/book
+%pip install --quiet .."""
 
 
 def script(package: str, path: str) -> str:
@@ -31,12 +36,21 @@ def script(package: str, path: str) -> str:
     raise ConfigError(f"the interactive figures need {path} of {package}: run make environment")
 
 
+def address() -> str:
+    """Return the address of the repository in continuous integration; nothing elsewhere."""
+    parts = [os.environ.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY")]
+    return "/".join(parts) if all(parts) else ""
+
+
 def configure(app: Sphinx, config: Config) -> None:
-    """Copy the scripts to _static; without an address, drop what would launch from it."""
+    """Copy the scripts to _static; show the buttons that need an address where there is one."""
     config.html_static_path += [script(*PLOTLY), str(OURS)]
-    if not config.html_theme_options.get("repository_url"):
+    options = config.html_theme_options
+    options["repository_url"] = options.get("repository_url") or address()
+    options.update(dict.fromkeys(BUTTONS, bool(options["repository_url"])))
+    if not options["repository_url"]:
         for option in ADDRESS:
-            config.html_theme_options.pop(option, None)
+            options.pop(option, None)
 
 
 def write_at_once(app: Sphinx, env: Any) -> None:
@@ -75,12 +89,12 @@ class LaunchNote(Directive):
         address = options.get("repository_url")
         if not address:
             return []
-        code = nodes.literal("", f"%pip install git+{address}")
-        before = (
+        text = (
             "The rocket at the top of a chapter opens it on Binder, where everything is "
-            "installed, or on Colab, where you first run "
+            "installed, or on Colab, where this is the first cell to run:"
         )
-        return [nodes.paragraph("", "", nodes.Text(before), code, nodes.Text("."))]
+        code = COLAB.format(address=address)
+        return [nodes.paragraph("", text), nodes.literal_block(code, code, language="ipython")]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

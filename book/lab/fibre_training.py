@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import leaky_relu
+from typing_extensions import override
 
 from mc_lib.checks import require_tensors, tolerance
 from mc_lib.errors import RankDeficient, ShapeMismatch
@@ -143,27 +144,9 @@ class FixedOutputs(Classifier):
         self._require_kept(solved, h)
         return (*w[:last], solved[..., :-1], *w[last + 1 : bias], solved[..., -1])
 
-    def preactivations(
-        self, w: Weights, X: Float[Tensor, "n b"] | None = None
-    ) -> list[Float[Tensor, "*batch h b"]]:
-        """Return the preactivations of `project(w)`, as for the class `Classifier`.
-
-        Args:
-            w: weights, batched or not.
-            X: as for `output`.
-
-        Returns:
-            One tensor a layer.
-
-        Raises:
-            McLibError: as `project`.
-
-        >>> one, zero = torch.ones(1, 1), torch.zeros
-        >>> net = FixedOutputs(one, one, (1,), memory=one, scores=4 * one)
-        >>> net.preactivations((one, zero(1, 1), zero(1), zero(1)))[-1].round(decimals=3)
-        tensor([[4.]])
-        """
-        return super().preactivations(self.project(w), X)
+    @override
+    def _preactivations(self, w: Weights, X: Tensor) -> list[Tensor]:
+        return super()._preactivations(self.project(w), X)
 
     def novelty(self, w: Weights) -> Float[Tensor, "*batch k"]:
         """Return how far the inputs X are from the remembered ones, as the last layer sees them.
@@ -201,7 +184,7 @@ class FixedOutputs(Classifier):
 
     def _seen(self, w: Weights, X: Tensor) -> Tensor:
         """Return the last hidden activations of the weights as they are, a row of ones below."""
-        hidden = leaky_relu(super().preactivations(w, X)[-2], self.slope)
+        hidden = leaky_relu(super()._preactivations(w, X)[-2], self.slope)
         return torch.cat([hidden, hidden.new_ones(*hidden.shape[:-2], 1, hidden.shape[-1])], -2)
 
     def _require_kept(self, solved: Tensor, h: Tensor) -> None:

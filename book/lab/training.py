@@ -202,8 +202,13 @@ def _require_settings(
 
 def _loss(net: Network, w: Point, step: int, rate: float) -> Tensor:
     """Return the loss, or say that the training has diverged."""
-    finite = all(all_finite(x) for x in leaves(w))
-    loss = net.loss(w) if finite else torch.tensor(torch.inf)
+    told = f"the training diverged in {step} steps: the rate {rate} is too large"
+    if not all(all_finite(x) for x in leaves(w)):
+        raise NotFinite(told)
+    try:
+        loss = net.loss(w)
+    except NotFinite:  # the paper's networks say so themselves
+        raise NotFinite(told) from None
     if not all_finite(loss):
-        raise NotFinite(f"the training diverged in {step} steps: the rate {rate} is too large")
+        raise NotFinite(told)
     return loss

@@ -51,7 +51,8 @@ def stage() -> None:
     shutil.rmtree(STAGE, ignore_errors=True)
     _copy(ROOT / "book", STAGE / "book", "*.ipynb", "lab", "pipeline", "reference")
     _copy(ROOT / "book" / "lab" / "figures", STAGE / "book" / "lab" / "figures", "*.py")  # scripts
-    for name in ("_config.yml", "_toc.yml"):
+    (STAGE / "book" / "pipeline").mkdir()
+    for name in ("_config.yml", "_toc.yml", "book/pipeline/statements.yml"):
         shutil.copy(ROOT / name, STAGE / name)
     for name, source in chapters().items():
         shutil.copy(BUILD / "chapters" / f"{name}.ipynb", STAGE / source.relative_to(ROOT))

@@ -1,11 +1,13 @@
 """Set up .venv when it is missing or stale. Runs on a bare Python: standard library only.
 
-    python book/pipeline/environment.py [--here]
+    python book/pipeline/environment.py
 
 Every package comes from requirements.lock and is checked by its hash, setuptools first, which
-builds what has no wheel. torch alone is not hashed: its version is pinned in pyproject.toml, and
-which build of it a machine gets, for a processor or an accelerator, is for pip to find. With
---here the packages go to the Python that runs, as on Binder, and not to .venv.
+builds what has no wheel. torch alone is not hashed: its version is pinned in requirements.toml, and
+which build of it a machine gets, for a processor or an accelerator, is for the installer to find.
+
+The installer is uv where there is one, which takes the build of torch that fits the machine, or the
+one that UV_TORCH_BACKEND names; and pip otherwise, or where uv fails.
 """
 
 import hashlib
@@ -18,12 +20,18 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VENV = os.path.join(ROOT, ".venv")
-STAMP = os.path.join(VENV, "ready.json")
+PYTHON, STAMP = os.path.join(VENV, "bin", "python"), os.path.join(VENV, "ready.json")
 BUILD = os.path.join(ROOT, "_build")
 LOG, BUILDER = os.path.join(BUILD, "environment.log"), os.path.join(BUILD, "setuptools.lock")
 LOCK = os.path.join(ROOT, "requirements.lock")
 LEAST = (3, 11)
 OFFLINE = ("NewConnectionError", "Name or service not known", "name resolution", "ProxyError")
+AS_PIP = {  # what uv calls what pip was told by the environment
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_CERT": "SSL_CERT_FILE",
+}
 
 
 def read(name):
@@ -37,7 +45,7 @@ def project():
     import tomllib  # not at the top: a Python too old has no tomllib, and is told so first
 
     found = tomllib.loads(read("pyproject.toml"))
-    pins = found["tool"]["uv"]["constraint-dependencies"]
+    pins = tomllib.loads(read("requirements.toml"))["constraint-dependencies"]
     (torch,) = [pin for pin in pins if pin.startswith("torch==")]
     return {"project": found["project"], "build-system": found["build-system"], "torch": torch}
 
@@ -59,8 +67,18 @@ def is_current(wanted):
 
 def run(log, *command):
     """Run a command with its output in the log; return whether it succeeded."""
-    environ = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1")
-    return subprocess.call(command, stdout=log, stderr=log, cwd=ROOT, env=environ) == 0
+    return subprocess.call(command, stdout=log, stderr=log, cwd=ROOT, env=environ()) == 0
+
+
+def environ():
+    """Return the environment of a command: uv hears what pip is told, and asks all indexes.
+
+    Without an index or a folder of the user's own, uv asks torch's index for the build that fits.
+    """
+    heard = {uv: os.environ[pip] for pip, uv in AS_PIP.items() if os.environ.get(pip)}
+    fitting = {} if {"UV_INDEX", "UV_FIND_LINKS"} & set(heard) else {"UV_TORCH_BACKEND": "auto"}
+    ours = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    return {**ours, **heard, **fitting, **os.environ}
 
 
 def cause():
@@ -69,8 +87,8 @@ def cause():
         text = file.read()
     if any(sign in text for sign in OFFLINE):
         return "the packages could not be downloaded: is there a network?"
-    errors = [line.strip() for line in text.splitlines() if line.startswith("ERROR:")]
-    return errors[0] if errors else "pip failed"
+    errors = [line.strip() for line in text.splitlines() if line.lower().startswith("error:")]
+    return errors[-1] if errors else "the installer failed"
 
 
 def builder():
@@ -80,25 +98,26 @@ def builder():
     return BUILDER
 
 
-def commands(python):
-    """Yield what installs the packages for a Python, which is made first if it is that of .venv."""
-    if python.startswith(VENV):
-        yield sys.executable, "-m", "venv", VENV
-    pip = (python, "-m", "pip", "install")
-    locked = (*pip, "--require-hashes", "--no-deps", "--no-build-isolation", "-r")
+def commands(*installer):
+    """Yield what makes .venv by an installer."""
+    yield sys.executable, "-m", "venv", VENV
+    locked = (*installer, "--require-hashes", "--no-deps", "--no-build-isolation", "-r")
     yield (*locked, builder())
     yield (*locked, LOCK)
-    yield (*pip, project()["torch"])
-    yield (*pip, "--no-deps", "--no-build-isolation", "-e", ".")
+    yield (*installer, project()["torch"])
+    yield (*installer, "--no-deps", "--no-build-isolation", "-e", ".")
     # the first import builds matplotlib's font cache and says so; not in a chapter
-    yield python, "-c", "import matplotlib.pyplot"
+    yield PYTHON, "-c", "import matplotlib.pyplot"
 
 
-def install(python):
-    """Install the packages for a Python; return whether that succeeded, after saying why not."""
+def install():
+    """Make .venv; return whether that succeeded, after saying why not."""
     os.makedirs(BUILD, exist_ok=True)
+    uv = shutil.which("uv")
+    installers = [(uv, "pip", "install", "--python", PYTHON)] if uv else []
+    installers.append((PYTHON, "-m", "pip", "install"))
     with open(LOG, "w", encoding="utf-8") as log:
-        done = all(run(log, *command) for command in commands(python))
+        done = any(all(run(log, *command) for command in commands(*tool)) for tool in installers)
     if not done:
         sys.stderr.write(f"error: no environment: {cause()} (log: _build/environment.log)\n")
     return done
@@ -110,7 +129,7 @@ def venv():
     print(f"environment: .venv is {state}; installing the locked packages (a few minutes)")
     sys.stdout.flush()
     shutil.rmtree(VENV, ignore_errors=True)
-    if not install(os.path.join(VENV, "bin", "python")):
+    if not install():
         shutil.rmtree(VENV, ignore_errors=True)
         return False
     with open(STAMP, "w", encoding="utf-8") as file:
@@ -119,7 +138,7 @@ def venv():
     return True
 
 
-def main(arguments=()):
+def main():
     """Make sure that the packages are there and current, and return the exit status."""
     if sys.version_info < LEAST:
         found = ".".join(str(part) for part in sys.version_info[:3])
@@ -128,10 +147,8 @@ def main(arguments=()):
             "name a newer one with make PYTHON=...\n"
         )
         return 2
-    if "--here" in arguments:
-        return 0 if install(sys.executable) else 1
     return 0 if is_current(fingerprint()) or venv() else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -90,6 +90,7 @@ def require_pair(symmetry: Symmetry, u: Point, w: Point) -> None:
 
     Raises:
         ShapeMismatch: batched, or not of one space.
+        NotSymmetric: a layer lives over others, which alignment cannot treat.
         OutOfDomain: points whose squared distance leaves the range of float64.
         McLibError: as `Symmetry.act`.
 
@@ -97,6 +98,9 @@ def require_pair(symmetry: Symmetry, u: Point, w: Point) -> None:
     """
     for point in (u, w):
         require_point(point)
+    for name, layer in symmetry.layers.items():
+        if layer.over:
+            raise NotSymmetric(f"alignment takes layers that live over no others, not {name!r}")
     require_same_tree(u, w)
     require_single(symmetry, w)
     size = max(float(norm(u)), float(norm(w)))

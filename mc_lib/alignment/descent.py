@@ -9,7 +9,7 @@ import torch
 from mc_lib.alignment.base import Alignment, squared_distance
 from mc_lib.errors import OutOfDomain
 from mc_lib.kinds import require_count
-from mc_lib.layers import Into, OutOf
+from mc_lib.layers import Fixed, Into, OutOf
 from mc_lib.points import Point, leaves
 from mc_lib.symmetry import Symmetry
 
@@ -33,7 +33,7 @@ class Descent:
     rounds: int
 
     def __post_init__(self) -> None:
-        require_count(self.rounds, "the number of rounds", 0)
+        require_count(self.rounds, "the number of rounds", None)
         if self.rounds < 1:
             raise OutOfDomain(f"alignment takes one round or more, got {self.rounds}")
 
@@ -102,7 +102,12 @@ def _order(symmetry: Symmetry, to: type[Into | OutOf], origin: type[Into | OutOf
             name
             for name in rest
             if any(
-                to(name) in axes and all(x.layer in reached for x in axes if isinstance(x, origin))
+                to(name) in axes
+                and all(
+                    x.layer in reached
+                    for x in axes
+                    if isinstance(x, origin) and not isinstance(x, Fixed)
+                )
                 for axes in tables
             )
         ]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import optree
 import torch
@@ -43,7 +44,7 @@ class OrbitCurve(Curve):
 
     Args:
         symmetry: the action.
-        M: a Lie algebra element, one unbatched entry for each hidden layer.
+        M: a Lie algebra element, one unbatched entry for each hidden layer, as in `tangent`.
         w: γ(0).
 
     Raises:
@@ -61,7 +62,7 @@ class OrbitCurve(Curve):
     """
 
     symmetry: Symmetry
-    M: Sequence[Tensor]
+    M: Sequence[Any]
     w: Point
 
     def __post_init__(self) -> None:
@@ -92,10 +93,7 @@ class OrbitCurve(Curve):
         [6.0, 2.5]
         """
         require_kind(symmetry, Symmetry, "the symmetry")
-        entries = symmetry.group.entries(g)
-        groups = symmetry.group.factors
-        logs = tuple(group.log(a) for group, a in zip(groups, entries, strict=True))
-        return cls(symmetry, logs, w)
+        return cls(symmetry, symmetry.group.log(g), w)
 
     @property
     @override
@@ -201,7 +199,7 @@ class OrbitCurve(Curve):
             NotFinite: a term overflows.
         """
         scales = [x.detach().abs().amax() for x in leaves(w)]  # squares stay in range
-        m, terms = tuple(x / per_unit for x in self.M), [w]
+        m, terms = tuple(None if x is None else x / per_unit for x in self.M), [w]
         least = torch.finfo(scales[0].dtype).eps / 8 * _sizes(w, scales)
         for k in range(1, MOST_TERMS):
             following = self.symmetry.tangent(m, terms[-1])
@@ -220,8 +218,10 @@ def _sizes(w: Point, scales: Sequence[Tensor]) -> Tensor:
     return torch.stack([torch.linalg.vector_norm(x.detach() / (s + (s == 0))) for x, s in pairs])
 
 
-def _spectral_norm(layer: Layer, m: Tensor) -> float:
+def _spectral_norm(layer: Layer, m: Tensor | None) -> float:
     """Return ‖M‖₂ of the matrix by which m acts, the largest over heads."""
+    if m is None:
+        return 0.0
     eye = torch.eye(layer.group.n, dtype=m.dtype, device=m.device)
     matrix = layer.group.left_tangent(m, eye)
     return float(torch.linalg.matrix_norm(matrix.detach(), ord=2).max())

@@ -43,6 +43,16 @@ class Group(Action):
         if not isinstance(self.n, int) or self.n < 1:
             raise OutOfDomain(f"{type(self).__name__}: n must be an integer ≥ 1, got {self.n!r}")
 
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """The dimension of the group as a manifold; 0 if it is discrete."""
+
+    @property
+    @abstractmethod
+    def components(self) -> int:
+        """The number of connected components."""
+
     # -- the laws ---------------------------------------------------------------
     @abstractmethod
     def identity(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int, Shaped
 from torch import Tensor
 from typing_extensions import override
 
@@ -46,6 +46,11 @@ class DiscreteGroup(Group):
     @abstractmethod
     def _rank(self, g: Int[Tensor, "*batch n"]) -> Int[Tensor, "*batch"]:
         """Number the elements, one to one."""
+
+    @property
+    @override
+    def dimension(self) -> int:
+        return 0
 
     @override
     def component(self, g: Int[Tensor, "*batch n"]) -> Int[Tensor, "*batch"]:
@@ -140,7 +145,7 @@ def index_entries(h: Int[Tensor, "*#batch n"], p: Int[Tensor, "*#batch n"]) -> T
     return h.gather(-1, p)
 
 
-def index_rows(x: Float[Tensor, "*#batch n r"], p: Int[Tensor, "*#batch n"]) -> Tensor:
+def index_rows(x: Shaped[Tensor, "*#batch n r"], p: Int[Tensor, "*#batch n"]) -> Tensor:
     """Return the rows x_{p(1)}, ..., x_{p(n)}, batches broadcast.
 
     >>> index_rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 0])).flatten()

@@ -43,6 +43,16 @@ class GeneralLinear(MatrixGroup):
 
     compact: ClassVar[bool] = False
 
+    @property
+    @override
+    def dimension(self) -> int:
+        return self.n**2
+
+    @property
+    @override
+    def components(self) -> int:
+        return 2
+
     @override
     def compose(
         self, g: Float[Tensor, "*#batch n n"], h: Float[Tensor, "*#batch n n"]

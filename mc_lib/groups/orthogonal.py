@@ -38,6 +38,16 @@ class Orthogonal(MatrixGroup):
 
     compact: ClassVar[bool] = True
 
+    @property
+    @override
+    def dimension(self) -> int:
+        return self.n * (self.n - 1) // 2
+
+    @property
+    @override
+    def components(self) -> int:
+        return 2
+
     @override
     def inverse(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
         """Return g⁻¹ = gᵀ."""

@@ -1,5 +1,6 @@
 """S_n, the permutations of n neurons: the symmetry of every pointwise activation."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,11 @@ class Permutation(DiscreteGroup):
     def largest(self) -> int:
         """20: 20! < 2⁶³ < 21!."""
         return 20
+
+    @property
+    @override
+    def components(self) -> int:
+        return math.factorial(self.n)
 
     @override
     def identity(

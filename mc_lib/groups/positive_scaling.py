@@ -47,6 +47,16 @@ class PositiveScaling(Group):
 
     compact: ClassVar[bool] = False
 
+    @property
+    @override
+    def dimension(self) -> int:
+        return self.n
+
+    @property
+    @override
+    def components(self) -> int:
+        return 1
+
     @override
     def identity(
         self,

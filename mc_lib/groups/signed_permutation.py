@@ -1,5 +1,6 @@
 """Signed permutations (the hyperoctahedral group): the symmetry of an odd activation."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,11 @@ class SignedPermutation(DiscreteGroup):
     def largest(self) -> int:
         """16: 2¹⁶ 16! < 2⁶³ < 2¹⁷ 17!."""
         return 16
+
+    @property
+    @override
+    def components(self) -> int:
+        return 2**self.n * math.factorial(self.n)
 
     @override
     def identity(

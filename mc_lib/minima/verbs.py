@@ -164,7 +164,7 @@ def loss_between(net: MatrixNetwork, w0: Weights, w1: Weights, points: int = 21)
     >>> loss_between(net, (one, one), (2 * one, one / 2)) < 1e-12
     True
     """
-    require_count(points, "the number of times", 0)
+    require_count(points, "the number of times", None)
     if points < 2:
         raise OutOfDomain(f"a path is looked at at 2 times or more, got points = {points}")
     try:

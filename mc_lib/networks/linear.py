@@ -65,7 +65,7 @@ class DeepLinear(MatrixNetwork):
         >>> DeepLinear.square(3, 4, torch.Generator().manual_seed(0)).sizes
         (4, 4, 4, 4)
         """
-        require_count(depth, "the depth", 0)
+        require_count(depth, "the depth", None)
         if depth < 2:
             raise OutOfDomain(f"a network with a hidden layer has depth ≥ 2, got {depth}")
         x, y = GeneralLinear(width).sample(generator, (2,), condition=condition)

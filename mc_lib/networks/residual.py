@@ -47,7 +47,7 @@ class ResidualLinear(MatrixNetwork):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_count(self.hidden, "the hidden width", 0)
+        require_count(self.hidden, "the hidden width", None)
         require_number(self.epsilon, "epsilon")
         if self.hidden < 1:
             raise OutOfDomain(f"the hidden width is 1 or more, got {self.hidden}")

@@ -34,7 +34,7 @@ def require_widths(widths: tuple[int, ...]) -> None:
     """
     require_kind(widths, Sequence, "the tuple of widths")
     for width in widths:
-        require_count(width, "a hidden width", 0)
+        require_count(width, "a hidden width", None)
     if len(widths) == 0 or min(widths) < 1:
         raise OutOfDomain(f"give one hidden width ≥ 1 or more, got {widths}")
 

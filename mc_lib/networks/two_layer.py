@@ -46,7 +46,7 @@ class TwoLayer(MatrixNetwork):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_count(self.hidden, "the hidden width", 0)
+        require_count(self.hidden, "the hidden width", None)
         if self.hidden < 1:
             raise OutOfDomain(f"the hidden width is 1 or more, got {self.hidden}")
 

@@ -52,17 +52,14 @@ def test_what_closes_a_script_cannot_stand_in_the_data(spec, html):
     assert spec(family(alt="A picture of </script> in words."))["alt"].count("</script>") == 1
 
 
-def test_outside_a_book_the_output_carries_plotly_itself(monkeypatch):
+def test_outside_a_book_the_output_is_hardly_larger_and_asks_the_server_for_the_scripts(
+    monkeypatch, html
+):
+    inside = html(family())
     monkeypatch.delenv("MC_LIB_RECORDS", raising=False)
-    page = family()._repr_html_()
-    assert len(page) > 1_000_000
-    assert interactive.SCRIPT.read_text(encoding="utf-8") in page
-
-
-def test_outside_a_book_without_plotly_it_says_what_to_install(monkeypatch):
-    monkeypatch.delenv("MC_LIB_RECORDS", raising=False)
-    monkeypatch.setitem(__import__("sys").modules, "plotly.offline", None)
-    assert 'pip install "mc_lib[book]"' in family()._repr_html_()
+    outside = family()._repr_html_()
+    assert outside == inside + interactive.LIVE
+    assert len(interactive.LIVE) < 400
 
 
 def test_the_text_of_a_figure_is_the_same_on_every_machine():

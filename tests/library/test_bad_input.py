@@ -58,6 +58,16 @@ def generator():
 
 
 @cache
+def linear_map():
+    return torch.nn.Linear(2, 2, bias=False).double()
+
+
+@cache
+def found():
+    return mc.find_symmetry(linear_map(), (EYE.repeat(8, 1),))
+
+
+@cache
 def networks():
     return {
         "DeepLinear": mc.DeepLinear(EYE, A, (2,)),
@@ -96,6 +106,8 @@ def common():
         **{"bend": (B, A), "epsilon": 1.0, "depth": 2, "width": 2, "gain": 1.0, "q": QUARTER},
         **{"columns": torch.tensor([0, 1]), "labels": torch.tensor([0, 1]), "classes": 2},
         **{"scale": 1.0, "biases": True, "barrier_limit": 0.1, "drop_limit": 0.1, "inner": 0},
+        **{"model": linear_map(), "args": (EYE.repeat(8, 1),), "data": [(EYE, EYE)]},
+        **{"found": found(), "criterion": torch.nn.functional.mse_loss, "over": (), "at": None},
         **{"outer": 1, "layers": [mc.Layer(mc.GeneralLinear(2))], "signs": (1,)},
     }
 
@@ -140,6 +152,9 @@ def special():
         "GeneralLinear": {"g": A, "h": B, "m": B, **rows},
         "Orthogonal": {"g": QUARTER, "h": QUARTER, "m": QUARTER, **rows},
         "PositiveScaling": {"g": scaling, "h": scaling, "m": scaling, **rows},
+        "ComplexScaling": {"g": scaling, "h": scaling, "m": scaling, **rows},
+        "CentredOrthogonal": {"g": EYE, "h": EYE, "m": 0 * EYE, **rows},
+        "Trivial": {"g": torch.tensor([0, 1]), "h": torch.tensor([0, 1]), **rows},
         "Permutation": {"g": torch.tensor([1, 0]), "h": torch.tensor([1, 0]), **rows},
         "SignedPermutation": {"g": torch.tensor([-2, 1]), "h": torch.tensor([1, -2]), **rows},
     }

@@ -164,6 +164,7 @@ def test_a_point_is_joined_to_itself_by_standing_still_and_the_segment_leaves_th
 
 
 # -- random pairs: a path, or the layers -----------------------------------------
+@pytest.mark.slow
 def test_random_pairs_are_joined_exactly_where_the_labels_agree():
     """400 pairs; each refusal names exactly the layers where a naive det changes its sign."""
     joined = 0

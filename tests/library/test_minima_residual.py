@@ -272,6 +272,7 @@ def test_a_small_weight_of_another_sign_is_lifted_before_the_crossing():
     joined(net, w0, w1, 5)
 
 
+@pytest.mark.slow
 def test_random_pairs_are_joined_exactly_where_the_labels_agree():
     count = 0
     for n, h, epsilon in [(1, 1, 1.0), (1, 2, -1.0), (2, 1, 0.3), (2, 2, 1.0), (3, 2, -2.0)]:

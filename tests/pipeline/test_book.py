@@ -95,6 +95,12 @@ def test_the_committed_notebook_bears_no_trace_of_a_run(notebook):
     assert not any("injected-parameters" in c.metadata.get("tags", []) for c in notebook.cells)
 
 
+@pytest.mark.parametrize("path", CHAPTERS.values(), ids=CHAPTERS.keys())
+def test_a_chapter_is_small_enough_to_be_kept_many_times(path):
+    """A library for interactive figures inside one would be ten times as large."""
+    assert path.stat().st_size < 1_200_000
+
+
 def test_every_chapter_has_a_seed():
     for path in CHAPTERS.values():
         assert profiles.defaults(path)["seed"] == 0

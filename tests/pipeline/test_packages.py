@@ -16,7 +16,8 @@ from packaging.utils import canonicalize_name
 from book.pipeline.profiles import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PROJECT, UV = PYPROJECT["project"], PYPROJECT["tool"]["uv"]
+PROJECT = PYPROJECT["project"]
+UV = tomllib.loads((ROOT / "requirements.toml").read_text(encoding="utf-8"))
 LINES = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
 ENTRIES = [Requirement(line.rstrip("\\")) for line in LINES if re.match("[A-Za-z0-9]", line)]
 LOCKED = {canonicalize_name(x.name): next(iter(x.specifier)).version for x in ENTRIES}
@@ -72,10 +73,11 @@ def test_environment_yml_has_the_python_of_pyproject():
 
 def test_a_lock_made_again_is_the_same(tmp_path):
     """Without a network, from what uv has kept; skipped where it has kept nothing."""
-    for name in ("pyproject.toml", "requirements.lock"):
+    for name in ("pyproject.toml", "requirements.toml", "requirements.lock"):
         shutil.copy(ROOT / name, tmp_path)
     uv = Path(sys.executable).with_name("uv")
-    command = [uv, "pip", "compile", "--offline", "pyproject.toml", "-o", "requirements.lock"]
+    command = [uv, "pip", "compile", "--offline", "--config-file", "requirements.toml"]
+    command += ["pyproject.toml", "-o", "requirements.lock"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     if done.returncode and "network" in done.stderr:
         pytest.skip("uv has kept no metadata of the packages")

@@ -309,7 +309,8 @@ def test_an_old_python_is_told_what_is_needed(monkeypatch, capsys):
     [
         ("... NewConnectionError: failed", "is there a network?"),
         ("ERROR: No matching distribution for x==9", "ERROR: No matching distribution for x==9"),
-        ("", "pip failed"),
+        ("error: uv says this\nERROR: pip says that", "ERROR: pip says that"),
+        ("", "the installer failed"),
     ],
 )
 def test_a_failed_installation_says_why(tmp_path, monkeypatch, log, cause):
@@ -320,14 +321,58 @@ def test_a_failed_installation_says_why(tmp_path, monkeypatch, log, cause):
 
 def test_everything_but_torch_is_installed_by_hash_and_torch_at_its_pin(monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "BUILDER", str(tmp_path / "setuptools.lock"))
-    made, first, locked, torch, own, _ = environment.commands(f"{environment.VENV}/bin/python")
+    made, first, locked, torch, own, _ = environment.commands("uv", "pip", "install")
     assert made[-2:] == ("venv", environment.VENV)
     assert first[-1] == str(tmp_path / "setuptools.lock") and locked[-1] == environment.LOCK
     assert "--require-hashes" in first and "--require-hashes" in locked
     assert re.fullmatch(r"torch==\d+\.\d+\.\d+", torch[-1]) and own[-2:] == ("-e", ".")
     names = re.findall("^([a-z]+)==", (tmp_path / "setuptools.lock").read_text(), re.M)
     assert names == ["setuptools"]
-    assert len(list(environment.commands("/usr/bin/python3"))) == 5  # no environment of its own
+    assert {command[:3] for command in (first, locked, torch, own)} == {("uv", "pip", "install")}
+
+
+@pytest.mark.parametrize(
+    ("there", "failing", "used"),
+    [
+        pytest.param(True, None, ["uv"], id="uv where it is there"),
+        pytest.param(False, None, ["pip"], id="pip otherwise"),
+        pytest.param(True, "uv", ["uv", "pip"], id="pip where uv fails"),
+    ],
+)
+def test_the_installer_is_uv_or_pip(tmp_path, monkeypatch, there, failing, used):
+    monkeypatch.setattr(environment, "LOG", str(tmp_path / "log"))
+    monkeypatch.setattr(environment, "BUILDER", str(tmp_path / "setuptools.lock"))
+    monkeypatch.setattr(environment.shutil, "which", lambda name: f"/bin/{name}" * there or None)
+    ran = []
+
+    def run(log, *command):
+        if "install" not in command:
+            return True
+        ran.append("pip" if "-m" in command else os.path.basename(command[0]))
+        return ran[-1] != failing
+
+    monkeypatch.setattr(environment, "run", run)
+    assert environment.install()
+    assert list(dict.fromkeys(ran)) == used
+
+
+@pytest.mark.parametrize(
+    ("pip", "uv", "backend"),
+    [
+        pytest.param({}, {}, "auto", id="nothing said"),
+        pytest.param({"PIP_EXTRA_INDEX_URL": "a"}, {"UV_INDEX": "a"}, None, id="an index"),
+        pytest.param({"PIP_FIND_LINKS": "/b"}, {"UV_FIND_LINKS": "/b"}, None, id="a folder"),
+        pytest.param({"UV_TORCH_BACKEND": "cpu"}, {}, "cpu", id="a build of torch"),
+    ],
+)
+def test_uv_hears_what_pip_is_told(monkeypatch, pip, uv, backend):
+    for name in {*environment.AS_PIP, *environment.AS_PIP.values(), "UV_TORCH_BACKEND"}:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in pip.items():
+        monkeypatch.setenv(name, value)
+    told = environment.environ()
+    assert told.items() >= uv.items()
+    assert told.get("UV_TORCH_BACKEND") == backend
 
 
 def test_a_failed_installation_leaves_no_environment(tmp_path, monkeypatch, capsys):

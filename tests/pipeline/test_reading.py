@@ -1,10 +1,15 @@
 """What readers' browsers get: scripts, launch buttons, unique names, the book on one page."""
 
+import ast
 import importlib.util
+import os
+import shutil
+import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 from sphinx.errors import ConfigError
 
@@ -41,17 +46,35 @@ def test_a_missing_script_is_named(reading):
         reading.script("no_such_package", "none.js")
 
 
-def test_without_an_address_nothing_is_launched(reading):
-    given = config(repository_url="", launch_buttons={"colab_url": "https://colab"}, extra=1)
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Not in continuous integration."""
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+
+
+def test_without_an_address_nothing_is_launched_edited_or_reported(reading, elsewhere):
+    launch = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["launch_buttons"]
+    given = config(repository_url="", launch_buttons=launch, extra=1)
     reading.configure(None, given)
-    assert given.html_theme_options == {"extra": 1}
+    unused = dict.fromkeys(reading.BUTTONS, False)
+    assert given.html_theme_options == {"extra": 1} | unused
+
+
+def test_continuous_integration_says_the_address(reading, monkeypatch):
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "a/b")
+    for said, address in (("", "https://github.com/a/b"), ("https://x.org/y", "https://x.org/y")):
+        given = config(repository_url=said)
+        reading.configure(None, given)
+        used = dict.fromkeys(reading.BUTTONS, True)
+        assert given.html_theme_options == {"repository_url": address} | used
 
 
 def test_with_an_address_the_launch_buttons_stay(reading):
     options = {"repository_url": "https://github.com/a/b", "launch_buttons": {"colab_url": "c"}}
     given = config(**options)
     reading.configure(None, given)
-    assert given.html_theme_options == options
+    assert given.html_theme_options.items() >= options.items()
 
 
 @pytest.mark.parametrize("address", ["", "https://github.com/a/b"])
@@ -61,8 +84,49 @@ def test_the_note_on_launching_is_there_when_an_address_is(reading, address):
         state=SimpleNamespace(document=SimpleNamespace(settings=SimpleNamespace(env=environment)))
     )
     text = "".join(node.astext() for node in reading.LaunchNote.run(directive))
-    assert (f"%pip install git+{address}" in text) == bool(address)
+    assert (f"git clone --depth 1 {address} companion" in text) == bool(address)
     assert bool(text) == bool(address)
+
+
+def test_the_cell_for_colab_makes_the_chapters_imports_work(reading, tmp_path):
+    """From a clone of this repository, without a network: what is installed stays as it is."""
+    origin = tmp_path / "origin"
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "mc_lib", "book/lab"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        (origin / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, origin / name)
+    me = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+    for command in (["init", "--quiet"], ["add", "."], [*me, "commit", "--quiet", "-mAll"]):
+        subprocess.run(["git", *command], cwd=origin, check=True)
+    cell = reading.COLAB.format(address=origin.as_uri())
+    check = "import lab, mc_lib; print(lab.__file__, mc_lib.__file__)"
+    program = f"from IPython import start_ipython as s; s(['-c', {cell + chr(10) + check!r}])"
+    (tmp_path / "site").mkdir()
+    offline = {"PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+    site = {"PIP_TARGET": str(tmp_path / "site"), "PYTHONPATH": str(tmp_path / "site")}
+    home = {"IPYTHONDIR": str(tmp_path / "ipython")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | offline | site | home,
+        capture_output=True,
+        text=True,
+    )
+    lab, library = done.stdout.splitlines()[-1].split()
+    assert lab == str(tmp_path / "companion" / "book" / "lab" / "__init__.py"), done.stderr
+    assert library == str(tmp_path / "site" / "mc_lib" / "__init__.py")
+
+
+def test_the_lab_imports_only_what_colab_has():
+    """As Colab documents it: numpy, scipy, torch, matplotlib, plotly, scikit-learn, tqdm."""
+    there = {"numpy", "scipy", "torch", "matplotlib", "mpl_toolkits", "plotly", "sklearn", "tqdm"}
+    installed = {"mc_lib", "jaxtyping", "optree", "typing_extensions"}  # by the cell
+    files = (ROOT / "book" / "lab").rglob("*.py")
+    nodes = [n for path in files for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    roots = {name.partition(".")[0] for name in names}
+    assert roots - there - installed - sys.stdlib_module_names == {"lab"}
 
 
 def page_context(body, scripts=()):

@@ -2,7 +2,7 @@
 
    Each <figure class="mc-interactive"> holds its data as JSON. plotly.min.js lies beside
    this file and is fetched once, when the first figure comes near the window; nothing else
-   is fetched. Outside a book plotly is on the page already. */
+   is fetched. In JupyterLab both come from the server. */
 (() => {
   "use strict";
   const here = document.currentScript ? document.currentScript.src : "";

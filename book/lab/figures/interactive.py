@@ -3,17 +3,16 @@
 A figure is data: curves or surfaces for each place of a slider, in the JSON of plotly.js.
 The script interactive.js beside this file draws it and makes the slider, an ordinary
 <input type="range"> that works from the keyboard. A book loads the script and plotly.js
-once a page; outside a book, as in JupyterLab, the output carries both itself.
+once a page. In JupyterLab a line beside the figure asks the server for them, where
+`make jupyter` offers both, so that a saved chapter stays as small as it was.
 """
 
-import importlib
 import json
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,14 @@ from mc_lib.errors import NotFinite, OutOfDomain, ShapeMismatch
 
 DIGITS = 4  # significant digits of the numbers on a page
 LARGEST = 150_000  # bytes of one figure
-SCRIPT = Path(__file__).with_name("interactive.js")
+LIVE = """<script>
+(() => {
+  const told = document.getElementById("jupyter-config-data");
+  const script = document.createElement("script");
+  if (told) script.src = `${JSON.parse(told.textContent).fullLabextensionsUrl}/interactive.js`;
+  if (told) document.head.append(script);
+})();
+</script>"""
 
 FALLBACK = (
     "An interactive figure belongs here. It works in the built book, in a browser that runs "
@@ -114,12 +120,12 @@ class Interactive:
 
     def _repr_html_(self) -> str:
         """Return the element that a page shows."""
-        scripts = "" if RECORDS in os.environ else _live_scripts()
+        live = "" if RECORDS in os.environ else LIVE
         return (
             f'<figure class="mc-interactive" id="{self.name}">\n'
             f'<p class="mc-fallback">{escape(FALLBACK)}</p>\n'
             f'<script type="application/json">{self.to_json()}</script>\n'
-            f"</figure>{scripts}"
+            f"</figure>{live}"
         )
 
 
@@ -195,12 +201,3 @@ def number(x: float) -> str:
         raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
         digits = f"{digits}·10{raised}"
     return digits.replace("-", "−")
-
-
-def _live_scripts() -> str:
-    """Return plotly.js and the script inline, where no book loads them."""
-    try:
-        plotly = importlib.import_module("plotly.offline").get_plotlyjs()
-    except ImportError:
-        return '<p>To see it here: pip install "mc_lib[book]".</p>'
-    return f"<script>{plotly}</script><script>{SCRIPT.read_text(encoding='utf-8')}</script>"
