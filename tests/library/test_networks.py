@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, RankDeficient, ShapeMismatch
 from mc_lib.groups.general_linear import GeneralLinear
-from mc_lib.networks import DeepLinear, partial_products
+from mc_lib.networks import DeepLinear, ResidualLinear, partial_products
 
 EYE = torch.eye(2, dtype=torch.float64)
 
