@@ -1,4 +1,4 @@
-"""Chapters 1 and 2: paths found by training, curves of low loss and a band in the valley."""
+"""Chapters 1, 2, 4b and 5: paths found by training, curves of low loss and a band in the valley."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -65,6 +65,8 @@ def exchange_corners(net: TwoLayer, w0: Weights, w1: Weights) -> Weights:
     walk.sort(holder)
     walk.add(w1[0], walk.u)
     walk.add(*w1)
+    if len(walk.corners) == 1:  # both ends are one point
+        walk.corners.append(w1)
     v, u = (torch.stack(x) for x in zip(*walk.corners, strict=True))
     _require_outputs(u @ net.features(v), outputs)
     return v, u

@@ -59,8 +59,11 @@ def signed_layers(net: DeepLinear) -> tuple[int, ...]:
     (1, 3)
     """
     require_kind(net, DeepLinear, "the network")
-    r = row_basis(target_map(net)).shape[1]
-    return tuple(i for i, h in enumerate(net.widths, start=1) if h == r)
+    return _as_wide(net, target_and_basis(net)[1])
+
+
+def _as_wide(net: DeepLinear, basis: Tensor) -> tuple[int, ...]:
+    return tuple(i for i, h in enumerate(net.widths, start=1) if h == basis.shape[1])
 
 
 @verbs.component.register(DeepLinear)
@@ -79,7 +82,8 @@ def component(net: DeepLinear, w: Weights) -> Int[Tensor, "*batch b"]:
     >>> component(DeepLinear(one, one, (1, 1)), (-one, one, -one))
     tensor([-1, -1])
     """
-    basis, layers = row_basis(target_map(net)), signed_layers(net)
+    _, basis = target_and_basis(net)
+    layers = _as_wide(net, basis)
     require_minimum(net, w)
     products = partial_products((w[0] @ basis, *w[1:]))
     signs = [sign_of_determinant(products[i - 1], f"W_{i} ⋯ W_1 is") for i in layers]
@@ -130,9 +134,8 @@ def sample(
     tensor([ 1, -1])
     """
     require_source(generator, batch, net.X.dtype)
-    target, layers = target_map(net), signed_layers(net)
-    basis = row_basis(target)
-    r = basis.shape[1]
+    target, basis = target_and_basis(net)
+    r, layers = basis.shape[1], _as_wide(net, basis)
     if signs is not None and (len(signs) != len(layers) or not set(signs) <= {1, -1}):
         raise OutOfDomain(f"signs: one of +1, -1 for each of the layers {layers}, got {signs}")
     if r == 0:
@@ -181,14 +184,27 @@ def target_map(net: DeepLinear) -> Float[Tensor, "m n"]:
     >>> target_map(DeepLinear(2 * torch.eye(1), torch.eye(1), widths=(1,)))
     tensor([[0.5000]])
     """
+    return target_and_basis(net)[0]
+
+
+def target_and_basis(net: DeepLinear) -> tuple[Float[Tensor, "m n"], Float[Tensor, "n r"]]:
+    """Return A = Y X⁺ and the basis E of its row space.
+
+    Raises:
+        RankDeficient: as `target_map`.
+
+    >>> one = torch.eye(1)
+    >>> target_and_basis(DeepLinear(one, 2 * one, widths=(1,)))
+    (tensor([[2.]]), tensor([[1.]]))
+    """
     target = smallest_map(net)
-    r = row_basis(target).shape[1]
-    if min(net.widths) < r:
+    basis = row_basis(target)
+    if min(net.widths) < basis.shape[1]:
         raise RankDeficient(
-            f"zero loss is out of reach: a hidden width of {net.widths} is below the rank {r} of "
-            "A = Y X⁺"
+            f"zero loss is out of reach: a hidden width of {net.widths} is below the rank "
+            f"{basis.shape[1]} of A = Y X⁺"
         )
-    return target
+    return target, basis
 
 
 def row_basis(target: Float[Tensor, "m n"]) -> Float[Tensor, "n r"]:

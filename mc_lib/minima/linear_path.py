@@ -15,9 +15,8 @@ from mc_lib.minima.frame_path import FramePath, frame_path
 from mc_lib.minima.linear import (
     component,
     data_projection,
-    row_basis,
     signed_layers,
-    target_map,
+    target_and_basis,
 )
 from mc_lib.minima.zero_loss import require_ends
 from mc_lib.networks import DeepLinear, Weights, partial_products
@@ -46,7 +45,7 @@ class LinearCurve(MinimumCurve):
     @cached_property
     def _split(self) -> tuple[Tensor, Tensor]:
         """E and X X⁺ − E Eᵀ."""
-        basis = row_basis(target_map(self.net))
+        _, basis = target_and_basis(self.net)
         return basis, data_projection(self.net, basis) - basis @ basis.mT
 
     @property

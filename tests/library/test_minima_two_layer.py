@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from mc_lib import minima
 from mc_lib.curves import Line
 from mc_lib.errors import (
-    McLibError,
     NotAMinimum,
     NotConnected,
     OutOfDomain,
@@ -412,9 +411,8 @@ def test_the_scale_is_positive(scale):
 
 
 @pytest.mark.bad_input
-def test_a_path_that_rounding_spoils_is_refused(monkeypatch):
-    net = network(3, 4, 6)
-    w0, w1 = drawn(net)
-    monkeypatch.setattr(basis_exchange, "_rounding", lambda features: 0.5)
-    with pytest.raises(McLibError, match="so nearly dependent that rounding moves the output by"):
-        minima.connect(net, w0, w1)
+def test_corners_off_both_outputs_are_refused():
+    y = torch.stack([EYE, 2 * EYE])
+    basis_exchange._require_outputs(y, (EYE, 2 * EYE))
+    with pytest.raises(RankDeficient, match="so nearly dependent that rounding moves the output"):
+        basis_exchange._require_outputs(y + 1e-5, (EYE, 2 * EYE))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mc_lib.errors import DtypeMismatch, NotFinite, OutOfDomain, RankDeficient, ShapeMismatch
 from mc_lib.groups.general_linear import GeneralLinear
-from mc_lib.networks import DeepLinear, partial_products
+from mc_lib.networks import DeepLinear, ResidualLinear, partial_products
 
 EYE = torch.eye(2, dtype=torch.float64)
 
@@ -92,10 +92,11 @@ def test_the_network_of_section_4_1_is_square_and_invertible():
 def test_full_row_rank_is_judged_by_the_tolerance_of_the_dtype(dtype):
     cut = {torch.float32: 1e-5, torch.float64: 1e-12}[dtype]
     x = torch.diag(torch.tensor([1.0, 2 * cut], dtype=dtype))
-    assert DeepLinear(x, x, (1,)).depth == 2
+    assert ResidualLinear(x, x, 1, 1.0).hidden == 1
     x[1, 1] = cut / 2
     with pytest.raises(RankDeficient, match="has rank 1, not the full row rank 2"):
-        DeepLinear(x, x, (1,))
+        ResidualLinear(x, x, 1, 1.0)
+    assert DeepLinear(x, x, (1,)).depth == 2  # any rank will do
 
 
 # -- errors --------------------------------------------------------------------
@@ -145,7 +146,7 @@ def test_inputs_of_less_than_full_row_rank_are_refused(x):
     x = torch.tensor(x)
     rank = int(x.any())
     with pytest.raises(RankDeficient) as error:
-        DeepLinear(x, x, (2,))
+        ResidualLinear(x, x, 2, 1.0)
     assert f"{tuple(x.shape)} has rank {rank}, not the full row rank 2" in str(error.value)
 
 
