@@ -1,4 +1,4 @@
-"""Chapters 1, 2, 5, 6 and 7: stochastic gradient descent to a minimum."""
+"""Chapters 1, 2, 4b, 5, 6 and 7: stochastic gradient descent to a minimum."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
