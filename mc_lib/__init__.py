@@ -43,7 +43,6 @@ from mc_lib.layers import OutOf as OutOf
 from mc_lib.minima import component as component
 from mc_lib.minima import connect as connect
 from mc_lib.minima import count_components as count_components
-from mc_lib.minima import joining_permutations as joining_permutations
 from mc_lib.modules import completeness as completeness
 from mc_lib.modules import find_symmetry as find_symmetry
 from mc_lib.modules import loss_on as loss_on

@@ -19,7 +19,7 @@ def test_any_two_minima_are_joined_after_permuting(depth, h, generator):
     for signs in itertools.product((1, -1), repeat=depth - 1):
         w0 = mc.minima.sample(net, generator, signs=signs)
         w1 = mc.minima.sample(net, generator)
-        p = mc.joining_permutations(net, w0, w1)
+        p = mc.minima.joining_permutations(net, w0, w1)
         moved = mc.permutations_of(net.symmetry).act(p, w0)
         assert torch.equal(mc.component(net, moved), mc.component(net, w1))
         path = mc.connect(net, moved, w1)(torch.linspace(0, 1, 7, **DOUBLE))
@@ -30,7 +30,7 @@ def test_a_layer_is_permuted_only_where_the_signs_differ(generator):
     net = mc.DeepLinear.square(4, 3, generator)
     w0 = mc.minima.sample(net, generator, signs=(1, -1, 1))
     w1 = mc.minima.sample(net, generator, signs=(1, 1, -1))
-    p = mc.joining_permutations(net, w0, w1)
+    p = mc.minima.joining_permutations(net, w0, w1)
     assert [x.tolist() for x in p] == [[0, 1, 2], [1, 0, 2], [1, 0, 2]]
 
 
@@ -39,7 +39,7 @@ def test_layers_wider_than_the_input_need_no_permutation(generator):
     net = mc.DeepLinear(x, y, (3, 2, 4))
     w0 = mc.minima.sample(net, generator, signs=(1,))
     w1 = mc.minima.sample(net, generator, signs=(-1,))
-    p = mc.joining_permutations(net, w0, w1)
+    p = mc.minima.joining_permutations(net, w0, w1)
     assert [x.tolist() for x in p] == [[0, 1, 2], [1, 0], [0, 1, 2, 3]]
     moved = mc.permutations_of(net.symmetry).act(p, w0)
     assert mc.connect(net, moved, w1).residual < 1e-18
@@ -65,8 +65,8 @@ def test_one_neuron_has_nothing_to_swap():
     net = mc.DeepLinear(one, one, (1, 1))
     a, b = (one, one, one), (-one, one, -one)
     with pytest.raises(NotConnected, match=r"layers \[1, 2\].*h ≥ 2"):
-        mc.joining_permutations(net, a, b)
-    assert [p.tolist() for p in mc.joining_permutations(net, a, a)] == [[0], [0]]
+        mc.minima.joining_permutations(net, a, b)
+    assert [p.tolist() for p in mc.minima.joining_permutations(net, a, a)] == [[0], [0]]
 
 
 @pytest.mark.bad_input
@@ -74,4 +74,4 @@ def test_only_minima_are_joined(generator):
     net = mc.DeepLinear.square(2, 2, generator)
     w = mc.minima.sample(net, generator)
     with pytest.raises(NotAMinimum):
-        mc.joining_permutations(net, w, tuple(2 * x for x in w))
+        mc.minima.joining_permutations(net, w, tuple(2 * x for x in w))
