@@ -50,7 +50,9 @@ def test_a_figure_answers_to_a_drag_and_to_the_keyboard(tab: Page, site: str, na
     assert barriers(tab, f"#{name}") == []
 
 
-EYE = "e => JSON.stringify(e.querySelector('.mc-plot')._fullLayout.scene._scene.getCamera().eye)"
+EYE = """(e) => Object.values(
+    e.querySelector(".mc-plot")._fullLayout.scene._scene.getCamera().eye
+).map((x) => x.toFixed(6)).join()"""
 
 
 def test_a_slider_and_a_change_of_theme_leave_the_eye_where_it_is(tab: Page, site: str):
