@@ -16,6 +16,7 @@ import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx_design.dropdown import dropdown_title
 
 STATEMENTS = Path(__file__).parents[1] / "pipeline" / "statements.yml"
 UNDER = {
@@ -38,7 +39,7 @@ OURS = re.compile(r"\b[CE]\d\b(?!\.\d)")
 TAG = re.compile(r"\\tag\{([^}]*)\}")
 LEFT_ALONE = (
     *(nodes.reference, nodes.title, nodes.literal, nodes.FixedTextElement, nodes.math),
-    *(nodes.math_block, nodes.raw, nodes.Invisible),
+    *(nodes.math_block, nodes.raw, nodes.Invisible, dropdown_title),
 )
 
 

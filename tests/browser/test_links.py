@@ -68,9 +68,7 @@ MENTION = re.compile(
     r"(?:[1-7](?:\.\d+)?|A\.\d+)"
     r"|\b[Ee]quations? \(\d+|(?<![\w)\]}])\((?:[4-9]|1\d|2[01])\*?\)"
 )
-NOT_RUNNING = (
-    "a, pre, code, script, style, nav, dt, h1, h2, h3, h4, h5, h6, .math, .admonition-title"
-)
+NOT_RUNNING = "a, pre, code, script, style, nav, summary, dt, h1, h2, h3, h4, h5, h6, .math, .admonition-title"
 
 
 @pytest.mark.parametrize("path", [p for p in PAGES if p.startswith("book/")])
