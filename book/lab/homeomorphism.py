@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mc_lib.checks import require_tensors
-from mc_lib.errors import OutOfDomain, ShapeMismatch
+from mc_lib.checks import require_tensors, tolerance
+from mc_lib.errors import OutOfDomain, RankDeficient, ShapeMismatch
 from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.groups.product import Elements
 from mc_lib.minima.linear import component, target_map
@@ -117,4 +117,7 @@ def _require_square(net: DeepLinear) -> None:
             f"eq. (10) needs square X and Y and all widths equal, got X {tuple(net.X.shape)}, "
             f"Y {tuple(net.Y.shape)}, widths {net.widths}"
         )
-    target_map(net)
+    n, target = len(net.X), target_map(net)
+    rank = int(torch.linalg.matrix_rank(target, rtol=tolerance(target.dtype).rank))
+    if rank < n:
+        raise RankDeficient(f"eq. (10) needs invertible X and Y: Y X⁺ has rank {rank}, not {n}")

@@ -96,6 +96,7 @@ def require_pair(symmetry: Symmetry, u: Point, w: Point) -> None:
 
     >>> require_pair(Symmetry.chain([]), (torch.eye(2),), (torch.eye(2),))
     """
+    require_kind(symmetry, Symmetry, "the symmetry")
     for point in (u, w):
         require_point(point)
     for name, layer in symmetry.layers.items():
