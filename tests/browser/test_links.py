@@ -68,10 +68,12 @@ MENTION = re.compile(
     r"(?:[1-7](?:\.\d+)?|A\.\d+)"
     r"|\b[Ee]quations? \(\d+|(?<![\w)\]}])\((?:[4-9]|1\d|2[01])\*?\)"
 )
-NOT_RUNNING = "a, pre, code, script, style, nav, summary, dt, h1, h2, h3, h4, h5, h6, .math, .admonition-title"
+NOT_RUNNING = (
+    "a, pre, code, script, style, nav, summary, dt, "
+    "h1, h2, h3, h4, h5, h6, .math, .admonition-title"
+) @ pytest.mark.parametrize("path", [p for p in PAGES if p.startswith("book/")])
 
 
-@pytest.mark.parametrize("path", [p for p in PAGES if p.startswith("book/")])
 def test_every_mention_of_a_statement_or_an_equation_is_a_link(path):
     article = BeautifulSoup(str(soup(HTML / path).find("article")), "html.parser")
     for tag in article.select(NOT_RUNNING):
