@@ -71,9 +71,10 @@ MENTION = re.compile(
 NOT_RUNNING = (
     "a, pre, code, script, style, nav, summary, dt, "
     "h1, h2, h3, h4, h5, h6, .math, .admonition-title"
-) @ pytest.mark.parametrize("path", [p for p in PAGES if p.startswith("book/")])
+)
 
 
+@pytest.mark.parametrize("path", [p for p in PAGES if p.startswith("book/")])
 def test_every_mention_of_a_statement_or_an_equation_is_a_link(path):
     article = BeautifulSoup(str(soup(HTML / path).find("article")), "html.parser")
     for tag in article.select(NOT_RUNNING):
