@@ -35,6 +35,7 @@ ELSEWHERE = {
     "torch._C.Generator": f"{TORCH}/generated/torch.Generator.html#torch.Generator",
     "torch.dtype": f"{TORCH}/tensor_attributes.html#torch.dtype",
     "torch.device": f"{TORCH}/tensor_attributes.html#torch.device",
+    "torch.nn.modules.module.Module": f"{TORCH}/generated/torch.nn.Module.html#torch.nn.Module",
     **{
         f"jaxtyping.{name}": "https://docs.kidger.site/jaxtyping/api/array/"
         for name in ("Bool", "Float", "Int")
