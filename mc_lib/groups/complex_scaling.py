@@ -173,8 +173,9 @@ class ComplexScaling(Group):
     def path(self, g: Float[Tensor, "*batch 2"]) -> SpiralPath:
         """Return P(t) = cᵗ = exp(t log c), from 1 to c.
 
-        >>> ComplexScaling().path(torch.tensor([-4.0, 0.0]))(torch.tensor(0.5)).round(decimals=4)
-        tensor([-0.0000, 2.0000])
+        >>> c = ComplexScaling().path(torch.tensor([-4.0, 0.0]))(torch.tensor(0.5))
+        >>> bool((c - torch.tensor([0.0, 2.0])).abs().max() < 1e-6)
+        True
         """
         return SpiralPath(self.log(g))
 
