@@ -54,6 +54,15 @@ def tolerance(dtype: torch.dtype) -> Tolerance:
     return TOLERANCE[dtype]
 
 
+def numerical_rank(x: Tensor) -> int:
+    """Return the rank of one matrix, by the rank tolerance of its dtype.
+
+    >>> numerical_rank(torch.ones(2, 2))
+    1
+    """
+    return int(torch.linalg.matrix_rank(x, rtol=tolerance(x.dtype).rank))
+
+
 def require_tensors(
     tensors: Sequence[Any], what: str = "the weights", name: Name = "tensor {}".format
 ) -> None:

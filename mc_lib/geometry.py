@@ -21,6 +21,7 @@ from mc_lib.sampling import (
     CANDIDATES,
     MAX_BYTES,
     climb,
+    halves_of,
     in_chunks,
     local_maxima,
     pieces,
@@ -91,7 +92,7 @@ def length(
     panels = like.new_tensor(pieces(curve))
     each = max(4, math.ceil(points / (len(NODES) * len(panels))))
     for _ in range(math.ceil(math.log2(each))):
-        panels = _halves(panels).reshape(-1, 2)
+        panels = halves_of(panels).reshape(-1, 2)
     return _adaptive(integrals, panels, rtol)
 
 
@@ -101,7 +102,7 @@ def _adaptive(
     values = integrals(panels)
     done = miss = panels.new_zeros(())
     for _ in range(MOST_HALVINGS):
-        halves = _halves(panels)
+        halves = halves_of(panels)
         finer = integrals(halves.reshape(-1, 2)).reshape(-1, 2)
         value, width = finer.sum(1), panels[:, 1] - panels[:, 0]
         # over all panels these shares add up to rtol times the length
@@ -119,12 +120,6 @@ def _adaptive(
             f"{len(panels)} panels do not resolve it"
         )
     return float(total)
-
-
-def _halves(panels: Float[Tensor, "P 2"]) -> Float[Tensor, "P 2 2"]:
-    a, b = panels.unbind(1)
-    middle = (a + b) / 2
-    return torch.stack([torch.stack([a, middle], -1), torch.stack([middle, b], -1)], 1)
 
 
 def curvature(curve: Any, t: float | int | Tensor) -> Float[Tensor, "*times"]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mc_lib.errors import OutOfDomain
-from mc_lib.sampling import climb, local_maxima
+from mc_lib.sampling import climb, halves_of, local_maxima
 
 DEGREE = 5
 """Of the polynomial on a panel."""
@@ -118,7 +118,7 @@ def resolved(
         rough = (_highest_coefficients(values) > small).any(-1)
         rough &= ends.diff(dim=1)[:, 0] > least  # a jump is not resolved, but found
         done.append((ends[~rough], values[~rough]))
-        ends = _halves(ends[rough])
+        ends = halves_of(ends[rough]).reshape(-1, 2)
         if sum(len(a) for a, _ in done) + len(ends) > MOST_PANELS:
             raise OutOfDomain(f"{what} is too rough: {MOST_PANELS} panels do not resolve it")
         places = ends[:, :1] + ends.diff(dim=1) * nodes
@@ -128,12 +128,6 @@ def resolved(
     every, found = (torch.cat(parts) for parts in zip(*done, strict=True))
     order = every[:, 0].argsort()
     return Piecewise(every[order], _powers(found[order]))
-
-
-def _halves(panels: Float[Tensor, "P 2"]) -> Float[Tensor, "P2 2"]:
-    a, b = panels.unbind(1)
-    middle = (a + b) / 2
-    return torch.stack([a, middle, middle, b], 1).reshape(-1, 2)
 
 
 def _highest_coefficients(values: Float[Tensor, "P C K"]) -> Float[Tensor, "P C"]:

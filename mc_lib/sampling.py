@@ -46,6 +46,17 @@ def pieces(curve: Any) -> list[tuple[float, float]]:
     return list(pairwise(ends))
 
 
+def halves_of(panels: Float[Tensor, "P 2"]) -> Float[Tensor, "P 2 2"]:
+    """Return the two halves of each interval [a, b].
+
+    >>> halves_of(torch.tensor([[0.0, 2.0]])).tolist()
+    [[[0.0, 1.0], [1.0, 2.0]]]
+    """
+    a, b = panels.unbind(1)
+    middle = (a + b) / 2
+    return torch.stack([a, middle, middle, b], 1).reshape(-1, 2, 2)
+
+
 def time_grid(curve: Any, points: int) -> Float[Tensor, "T"]:
     """Return equally spaced times in [0, 1] and the breakpoints of the curve among them.
 

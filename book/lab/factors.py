@@ -11,7 +11,7 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from torch import Tensor
 
-from mc_lib.checks import require_tensors, tolerance
+from mc_lib.checks import numerical_rank, require_tensors, tolerance
 from mc_lib.errors import OutOfDomain, RankDeficient, ShapeMismatch
 
 SETTINGS = {"gtol": 1e-9, "maxiter": 400}
@@ -111,7 +111,7 @@ def nearest_product(
     if starts < 0:
         raise OutOfDomain(f"starts ≥ 0 random starts, got {starts}")
     n = len(A)
-    if int(torch.linalg.matrix_rank(A, rtol=tolerance(A.dtype).rank)) < n:
+    if numerical_rank(A) < n:
         raise RankDeficient("A is singular: S is not the graph over the invertible W_1")
     m1, m2, a = (x.double().numpy(force=True) for x in (M1, M2, A))
     first = balanced_factors(A, n)[0].double().numpy(force=True)

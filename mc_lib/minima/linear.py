@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mc_lib.checks import broadcast_shapes, tolerance
+from mc_lib.checks import broadcast_shapes, numerical_rank, tolerance
 from mc_lib.errors import OutOfDomain, RankDeficient
 from mc_lib.groups.general_linear import GeneralLinear
 from mc_lib.groups.polar import is_invertible
@@ -24,7 +24,7 @@ from mc_lib.groups.sampling import require_source
 from mc_lib.kinds import require_kind
 from mc_lib.minima import verbs
 from mc_lib.minima.fibre import in_random_position, random_in_fibre
-from mc_lib.minima.zero_loss import input_rank, require_drawn, require_minimum, smallest_map
+from mc_lib.minima.zero_loss import require_drawn, require_minimum, smallest_map
 from mc_lib.networks import DeepLinear, Weights, partial_products
 
 
@@ -234,7 +234,7 @@ def data_projection(net: DeepLinear, basis: Float[Tensor, "n r"]) -> Float[Tenso
     tensor([[0.5000, 0.5000],
             [0.5000, 0.5000]])
     """
-    rank = input_rank(net)
+    rank = numerical_rank(net.X)
     if rank == basis.shape[1]:
         return basis @ basis.mT
     columns = torch.linalg.svd(net.X, full_matrices=False).U[:, :rank]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mc_lib.checks import broadcast_shapes, first_fault, tolerance
+from mc_lib.checks import broadcast_shapes, first_fault, numerical_rank, tolerance
 from mc_lib.errors import NotFinite, OutOfDomain, RankDeficient
 from mc_lib.groups.sampling import require_source
 from mc_lib.kinds import require_kind, require_number
@@ -87,8 +87,7 @@ def intrinsic_dimension(net: TwoLayer) -> int:
     1
     """
     require_kind(net, TwoLayer, "the network")
-    features = random_features(net)
-    return int(torch.linalg.matrix_rank(features, rtol=tolerance(features.dtype).rank))
+    return numerical_rank(random_features(net))
 
 
 def _require_spare_neuron(net: TwoLayer) -> None:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mc_lib.checks import all_finite, tolerance
+from mc_lib.checks import all_finite, numerical_rank, tolerance
 from mc_lib.errors import NotAMinimum, NotFinite, RankDeficient, ShapeMismatch
 from mc_lib.kinds import require_kind, require_number
 from mc_lib.networks import MatrixNetwork, Weights
@@ -163,7 +163,7 @@ def attainable_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
     tensor([[0.5000]])
     """
     target, n = smallest_map(net), net.X.shape[0]
-    rank = int(torch.linalg.matrix_rank(target, rtol=tolerance(target.dtype).rank))
+    rank = numerical_rank(target)
     if rank < n:
         shape = f"{len(target)} × {n}"
         raise RankDeficient(f"the target map A = Y X⁺ ({shape}) has rank {rank}, not {n}")
@@ -184,7 +184,7 @@ def smallest_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
             [0.5000, 0.5000]])
     """
     tol = tolerance(net.X.dtype)
-    if input_rank(net) == len(net.X):
+    if numerical_rank(net.X) == len(net.X):
         target = torch.linalg.lstsq(net.X.mT, net.Y.mT).solution.mT
     else:
         target = net.Y @ torch.linalg.pinv(net.X, rtol=tol.rank)
@@ -200,13 +200,3 @@ def smallest_map(net: MatrixNetwork) -> Float[Tensor, "m n"]:
             f"‖Y‖² = {size * unit**2:.3g}"
         )
     return target
-
-
-def input_rank(net: MatrixNetwork) -> int:
-    """Return the rank of X, by the rank tolerance of the dtype.
-
-    >>> from mc_lib.networks import DeepLinear
-    >>> input_rank(DeepLinear(torch.ones(2, 2), torch.ones(1, 2), (1,)))
-    1
-    """
-    return int(torch.linalg.matrix_rank(net.X, rtol=tolerance(net.X.dtype).rank))

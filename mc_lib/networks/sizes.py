@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mc_lib.checks import tolerance
+from mc_lib.checks import numerical_rank
 from mc_lib.errors import DtypeMismatch, OutOfDomain, RankDeficient, ShapeMismatch
 from mc_lib.kinds import require_count, require_kind
 
@@ -73,7 +73,7 @@ def require_full_row_rank(x: Float[Tensor, "n k"]) -> None:
     ...
     mc_lib.errors.RankDeficient: X of shape (2, 3) has rank 1, not the full row rank 2: ...
     """
-    rank = int(torch.linalg.matrix_rank(x, rtol=tolerance(x.dtype).rank))
+    rank = numerical_rank(x)
     if rank < x.shape[0]:
         raise RankDeficient(
             f"X of shape {tuple(x.shape)} has rank {rank}, not the full row rank "

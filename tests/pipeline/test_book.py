@@ -22,6 +22,12 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def open_cells(notebook):
+    """The code cells whose code a reader sees without a click."""
+    folded = {"hide-input", "hide-cell"}
+    return [c for c in code_cells(notebook) if not folded & set(c.metadata.get("tags", []))]
+
+
 def test_the_book_has_chapters():
     assert list(CHAPTERS) == sorted(CHAPTERS)
     assert "04-connected-components" in CHAPTERS
@@ -68,22 +74,19 @@ def test_cells_are_short_and_prose_outweighs_code(notebook):
     for source in code:
         assert len(source.splitlines()) <= 15, source
         assert max(map(len, source.splitlines())) <= 80, source
-    is_open = [
-        cell.source
-        for cell in code_cells(notebook)
-        if not {"hide-input", "hide-cell"} & set(cell.metadata.get("tags", []))
-    ]
-    words = [sum(len(source.split()) for source in kind) for kind in (prose, is_open)]
+    shown = [cell.source for cell in open_cells(notebook)]
+    words = [sum(len(source.split()) for source in kind) for kind in (prose, shown)]
     assert words[0] >= 1.5 * words[1]
 
 
 def test_what_is_not_the_idea_is_folded(notebook):
-    cells = [(c.source, set(c.metadata.get("tags", []))) for c in code_cells(notebook)]
-    is_open = [(s, tags) for s, tags in cells if not tags & {"hide-input", "hide-cell"}]
-    for source, tags in is_open:
-        assert "parameters" not in tags
-        assert not re.search(r"settings\.compute_with|figures\.save|claims_table\(|^import", source)
-    lines = [line for source, _ in is_open for line in source.splitlines()]
+    shown = open_cells(notebook)
+    for cell in shown:
+        assert "parameters" not in cell.metadata.get("tags", [])
+        assert not re.search(
+            r"settings\.compute_with|figures\.save|claims_table\(|^import", cell.source
+        )
+    lines = [line for cell in shown for line in cell.source.splitlines()]
     assert sum("check(" in line for line in lines) <= 0.08 * len(lines)
 
 
