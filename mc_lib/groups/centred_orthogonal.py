@@ -104,8 +104,8 @@ def contrasts(n: int) -> Float[Tensor, "n m"]:
     Returns:
         Shape (n, n − 1), float64.
 
-    >>> contrasts(2).flatten()
-    tensor([ 0.7071, -0.7071], dtype=torch.float64)
+    >>> (contrasts(2) * 2**0.5).flatten().tolist()
+    [1.0, -1.0]
     """
     k = torch.arange(1, n, dtype=torch.float64)
     x = torch.ones(n, n - 1, dtype=torch.float64).triu()

@@ -24,8 +24,10 @@ PAGES = sorted(
 )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Stop before the first test where there is nothing to test, or nothing to test with."""
+    if config.option.collectonly:
+        return
     if not PAGES:
         raise pytest.UsageError(f"no book in {HTML}: run make book first")
     try:
