@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 from book.pipeline import engine, environment
@@ -38,8 +37,7 @@ def build() -> tuple[Path, Path]:
 def test(sdist: Path, wheel: Path) -> None:
     """Run the tests that the sdist holds with the library that the wheel holds."""
     shutil.rmtree(FOLDER, ignore_errors=True)
-    with tarfile.open(sdist) as file:
-        file.extractall(FOLDER, filter="data")
+    shutil.unpack_archive(sdist, FOLDER)
     (unpacked,) = FOLDER.iterdir()
     shutil.rmtree(unpacked / "mc_lib")
     python = FOLDER / "venv" / "bin" / "python"

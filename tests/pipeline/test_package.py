@@ -119,8 +119,7 @@ def test_what_is_built_is_accepted_by_an_index(built):
 @pytest.mark.parametrize("built", [""], indirect=True, ids=["no address"])
 def test_a_test_of_the_sdist_runs_with_the_library_of_the_wheel(built, tmp_path):
     _, sdist, wheel = built
-    with tarfile.open(sdist) as file:
-        file.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(sdist, tmp_path)
     (root,) = tmp_path.iterdir()
     shutil.rmtree(root / "mc_lib")
     with zipfile.ZipFile(wheel) as file:
