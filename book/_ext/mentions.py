@@ -117,10 +117,10 @@ class Mentions(SphinxPostTransform):
                 raw.parent.replace(raw, nodes.raw("", html, format="html"))
 
     def table(self, html: str, listed: dict[str, tuple[str, str]]) -> str:
-        """Return a table with links in its texts, but in those that are links or code."""
+        """Return a table with links in its texts, but not in links, code or titles of details."""
         parts, closed = re.split(r"(<[^>]*>)", html), ""
         for i, part in enumerate(parts):
-            if opened := re.match(r"<(a|code|script|style)\b", part):
+            if opened := re.match(r"<(a|code|script|style|summary)\b", part):
                 closed = closed or f"</{opened[1]}>"
             elif part == closed:
                 closed = ""
