@@ -4,7 +4,7 @@ PROFILE ?= paper
 BIN = .venv/bin
 RUN = $(BIN)/python -m
 
-.PHONY: book pdf jupyter test test-browser test-long chapter chapters sweep sweep-adopt bench \
+.PHONY: book pdf jupyter test test-browser test-long chapter chapters sweep sweep-adopt sabotage bench \
   bench-rebasin drift mutate lock package clean environment
 
 book: environment
@@ -60,6 +60,10 @@ sweep: environment
 # make the table of that sweep the one that the book shows
 sweep-adopt: environment
 	@$(RUN) book.pipeline.sweep $(SWEEP) --adopt
+
+# break one hypothesis at a time: do the checks of its statement notice?
+sabotage: environment
+	@OMP_NUM_THREADS=1 $(RUN) book.pipeline.sabotage
 
 # against scipy and geomstats, in an environment of its own
 bench: _build/bench/ready

@@ -133,7 +133,7 @@ def over_seeds(table: Path) -> dict[str, tuple[int, int]]:
     chapters = json.loads(table.read_text(encoding="utf-8"))["chapters"].values()
     for claim in (claim for chapter in chapters for claim in chapter["claims"]):
         for entry in claim["settings"].values():
-            for name in _names(claim["statement"]):
+            for name in names(claim["statement"]):
                 pair = (entry["held"], entry["runs"])
                 found[name] = min(found.get(name, pair), pair, key=lambda p: p[0] / p[1])
     return found
@@ -154,7 +154,8 @@ def of_seeds(table: Path) -> str:
     )
 
 
-def _names(statement: str) -> list[str]:
+def names(statement: str) -> list[str]:
+    """Return the statements that a check is of."""
     return re.split(BOTH, statement.removesuffix(OURS))
 
 
@@ -168,7 +169,7 @@ def collect(records: Records, listed: Path = STATEMENTS, changed: Collection[str
     """
     by_id = defaultdict(list)
     for record in (r for chapter in records.values() for r in chapter):
-        for name in _names(record["statement"]):
+        for name in names(record["statement"]):
             by_id[name].append(record)
     sections = yaml.safe_load(listed.read_text(encoding="utf-8"))
     found = [

@@ -57,21 +57,26 @@ def execute(run: Fields, limit: int, root: Path) -> Fields:
     if mark != run["fingerprint"]:
         change = "it or the library has changed since the sweep began"
         raise Stop(f"chapter {chapter}: {change}; start the sweep again")
+    cell, outcome = forked(notebook, run["values"], limit, root)
+    if isinstance(outcome, str):
+        raise Fault(f"{_where(run | {'cells': cell})}: {outcome}")
+    return run | {"cells": cell} | outcome
+
+
+def forked(notebook: Path, values: Fields, limit: int, root: Path) -> tuple[int, Fields | str]:
+    """Run a chapter in a process of its own; return its last cell, and its result or a fault."""
     _prepare(root)
     receiver, sender = CONTEXT.Pipe(duplex=False)
-    what = (sender, notebook, run["values"])
+    what = (sender, notebook, values)
     process = CONTEXT.Process(target=sweep_run.work, args=what, daemon=True)
     process.start()
     sender.close()
     try:
-        cell, outcome = _follow(receiver, process, limit)
+        return _follow(receiver, process, limit)
     finally:
         process.kill()
         process.join()
         receiver.close()
-    if isinstance(outcome, str):
-        raise Fault(f"{_where(run | {'cells': cell})}: {outcome}")
-    return run | {"cells": cell} | outcome
 
 
 def _prepare(root: Path) -> None:

@@ -43,6 +43,9 @@ STARTS = {
     "make bench": [],  # in an environment of its own: below
     "make bench-rebasin": [],
     "make sweep SWEEP=seeds": [(("-m", "book.pipeline.sweep", "none"), 2, "there is no sweeps/")],
+    "make sabotage": [
+        (("-c", "from book.pipeline import sabotage; print(sabotage.main)"), 0, "function"),
+    ],
     "make drift": [(("-m", "book.pipeline.drift", "none"), 2, "unknown chapter 'none'")],
     "make mutate": [(("mutmut", "run", "--help"), 0, "Usage")],
     "make chapters": [
