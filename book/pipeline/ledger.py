@@ -7,7 +7,7 @@ that fails, unless the chapter ran with other parameters than its own: then the 
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -159,6 +159,12 @@ def names(statement: str) -> list[str]:
     return re.split(BOTH, statement.removesuffix(OURS))
 
 
+def entries(listed: Path = STATEMENTS) -> Iterator[dict[str, str]]:
+    """Yield what is listed of each statement, in order, with its section."""
+    for section, rows in yaml.safe_load(listed.read_text(encoding="utf-8")).items():
+        yield from ({"section": section, **row} for row in rows)
+
+
 def collect(records: Records, listed: Path = STATEMENTS, changed: Collection[str] = ()) -> Ledger:
     """Return all statements with their records; refuse gaps, strangers and failures.
 
@@ -171,12 +177,7 @@ def collect(records: Records, listed: Path = STATEMENTS, changed: Collection[str
     for record in (r for chapter in records.values() for r in chapter):
         for name in names(record["statement"]):
             by_id[name].append(record)
-    sections = yaml.safe_load(listed.read_text(encoding="utf-8"))
-    found = [
-        Statement(section=section, records=tuple(by_id[entry["id"]]), **entry)
-        for section, entries in sections.items()
-        for entry in entries
-    ]
+    found = [Statement(records=tuple(by_id[entry["id"]]), **entry) for entry in entries(listed)]
     _require("statements without a record", [s.id for s in found if not s.records])
     strangers = sorted(by_id.keys() - {s.id for s in found} - UNLISTED)
     _require("records of statements that statements.yml does not list", strangers)

@@ -24,7 +24,8 @@ Propositions 5.2 to 5.4, Corollary 4.2, Corollaries 3.2 and 3.3, Proposition A.5
 Equations (4), (2) and (3); map (6*); (8*); [Theorem 6.2](first.md); C1 and E2. No E9, no (9).
 
 <table><tr><td>Thm 1: Theorem 6.2, Prop 4.1, Fig 2(b, c), Eq (3)</td>
-<td><a href="x">(5)</a> <code>(5)</code> (5)</td></tr></table>
+<td><a href="x">(5)</a> <code>(5)</code> (5)
+<details><summary>of (5)</summary></details></td></tr></table>
 
 ### C1. A correction of (5)
 """
