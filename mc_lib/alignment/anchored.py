@@ -1,0 +1,189 @@
+"""Alignment by weights where layers live over others: exact steps in the order of their anchors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mc_lib.alignment.balance import balance, part
+from mc_lib.alignment.base import Alignment, require_single, squared_distance
+from mc_lib.alignment.grams import Block, Solver, blocks, element_of, moves, terms
+from mc_lib.groups.base import Element
+from mc_lib.points import Point, require_same_tree
+from mc_lib.symmetry import Symmetry
+from mc_lib.trees import named, renamed
+
+GAIN = 1e-4  # of the squared distance: a sweep that gains less is the last one
+SWEEPS = 100
+
+
+@dataclass(eq=False)
+class Anchored:
+    """A point on its way towards another, both balanced, and the element that took it there.
+
+    Args:
+        symmetry: with layers that may live over others.
+        u: the goal.
+        w: the point to move.
+        normalised: whether each weight counts by its share, ⟨u, w⟩/(‖u‖‖w‖).
+    """
+
+    symmetry: Symmetry
+    u: Mapping[str, Tensor]
+    w: dict[str, Tensor]
+    normalised: bool = False
+
+    def __post_init__(self) -> None:
+        self.blocks = blocks(self.symmetry)
+        self.parts = {block: part(self.symmetry, set(block.layers)) for block in self.blocks}
+        first = next(iter(self.w.values()))
+        self.like = {"dtype": first.dtype, "device": first.device}
+        self.g: tuple[Element, ...] = self.symmetry.group.identity(**self.like)
+        self.sizes = {key: float(x.norm() * self.u[key].norm()) for key, x in self.w.items()}
+
+    def weigh(self, key: str) -> float:
+        """Return by how much the inner product of a weight counts."""
+        return 1 / self.sizes[key] if self.normalised and self.sizes[key] > 0 else 1.0
+
+    def profit(self, keys: Sequence[str] | None = None) -> float:
+        """Return the weighted ⟨u, w⟩ over some weights, by default all."""
+        chosen = self.w if keys is None else keys
+        return sum(
+            self.weigh(key) * float((self.u[key].double() * self.w[key].double()).sum())
+            for key in chosen
+        )
+
+    def terms(self, block: Block, known: set[str] | None = None) -> list:
+        """Return what the layers of a block see of the two points."""
+        return terms(self.symmetry, block, self.u, self.w, known, self.weigh)
+
+    def move(self, block: Block, found: Mapping[str, Tensor], *, if_better: bool = False) -> bool:
+        """Let the matrices of a block act; only if that brings the points nearer, if asked for."""
+        part_ = self.parts[block]
+        here = {key: self.w[key] for key in part_.table}
+        elements = {name: element_of(self.symmetry, block, name, found) for name in found}
+        g = tuple(
+            elements.get(name, e)
+            for name, e in zip(part_.layers, part_.group.identity(**self.like), strict=True)
+        )
+        moved = dict(named(part_.act(g, here)))
+        before = self.profit(list(here))
+        self.w.update(moved)
+        if if_better and self.profit(list(here)) < before:
+            self.w.update(here)
+            return False
+        all_ = zip(self.symmetry.layers, self.symmetry.group.identity(**self.like), strict=True)
+        step = tuple(elements.get(name, e) for name, e in all_)
+        self.g = self.symmetry.group.compose(step, self.g)
+        return True
+
+    def anchor(self) -> None:
+        """Start each block from weights whose other layers are right already.
+
+        First those that most of such weights meet, a number a neuron.
+        """
+        known = {n for n, layer in self.symmetry.layers.items() if not moves(layer.group)}
+        left = list(self.blocks)
+        while left:
+            found = {block: self.terms(block, known) for block in left}
+            block = max(left, key=lambda x: self._anchors(x, known) if found[x] else 0.0)
+            if found[block]:
+                self.move(block, Solver(self.symmetry, block).solve(found[block]))
+            known |= set(block.layers)
+            left.remove(block)
+
+    def _anchors(self, block: Block, known: set[str]) -> float:
+        """Return how many numbers a neuron of a block its known weights hold."""
+        total, inside = 0.0, set(block.layers)
+        for key, axes in self.symmetry.table.items():
+            met = {x.layer for x in axes if hasattr(x, "layer")}
+            if met & inside and met <= known | inside:
+                total += self.w[key].numel()
+        return total / self.symmetry.layers[block.layers[0]].group.n
+
+    def sweep(self) -> None:
+        """Go through the blocks, each by its exact step."""
+        for block in self.blocks:
+            found = self.terms(block)
+            self.move(block, Solver(self.symmetry, block).solve(found), if_better=True)
+
+
+def align_anchored(
+    symmetry: Symmetry, u: Point, w: Point, *, normalised: bool = False
+) -> Alignment:
+    """Return the g for which g·w comes near u, for layers that may live over others.
+
+    Both points are made as short as their orbits allow (`balance`), after which the compact part
+    of the group is left: neurons and heads are assigned, what lives at each of them is turned by
+    Procrustes' formula, and each step is exact. The order makes the difference, not restarts:
+    every layer starts from weights whose other axes are settled (inputs, classes, vocabulary,
+    biases), then the layers are gone through until a sweep gains less than 1e-4. A moved copy
+    is found again exactly; from the identity that fails.
+
+    Args:
+        symmetry: any.
+        u: the goal, unbatched.
+        w: the point to move, of the same space.
+        normalised: count each weight by its share, ⟨u, w⟩/(‖u‖‖w‖), which brings points that
+            are no copies of each other to lower barriers.
+
+    Returns:
+        g and g·w near u. The objective is ‖b·u − k·c·w‖² with the shortest points b·u and c·w,
+        where g = b⁻¹ k c: before, and after the start and each sweep. From the start on it
+        never rises.
+
+    Raises:
+        ShapeMismatch: points of two spaces, or batched.
+        McLibError: as `Symmetry.act`.
+
+    A hidden neuron with a sign, in another place and other units:
+
+    >>> from mc_lib.groups import GeneralLinear, Permutation
+    >>> from mc_lib.layers import Fixed, Into, Layer, OutOf
+    >>> layers = {"p": Layer(Permutation(2)), "c": Layer(GeneralLinear(1), over=("p",))}
+    >>> table = {"a": (Into("p"), Into("c"), Fixed()), "b": (OutOf("p"), OutOf("c"))}
+    >>> symmetry = Symmetry(table, layers)
+    >>> u = {"a": torch.tensor([[[1.0, 2.0]], [[3.0, 0.5]]]), "b": torch.tensor([[4.0], [1.0]])}
+    >>> g = (torch.tensor([1, 0]), torch.tensor([[[-2.0]], [[0.5]]]))
+    >>> found = align_anchored(symmetry, u, symmetry.act(g, u))
+    >>> round(found.after, 5), found.g[0].tolist()
+    (0.0, [1, 0])
+    """
+    require_same_tree(u, w)
+    require_single(symmetry, w)
+    base, short = balance(symmetry, u)
+    first, start = balance(symmetry, w)
+    state = Anchored(symmetry, dict(named(short)), dict(named(start)), normalised)
+    objectives = descend(state)
+    g = back(symmetry, base, state.g, first)
+    return Alignment(g, renamed(w, dict(named(symmetry.act(g, w)))), tuple(objectives))
+
+
+def descend(state: Anchored) -> list[float]:
+    """Anchor and sweep until nothing is gained; return the squared distances.
+
+    Where the anchors lead further away than the point was, it starts where it was.
+    """
+    w, g = dict(state.w), state.g
+    objectives = [squared_distance(dict(state.u), state.w)]
+    state.anchor()
+    if squared_distance(dict(state.u), state.w) > objectives[0]:
+        state.w, state.g = w, g
+    scale = sum(float(x.double().square().sum()) for x in state.u.values())
+    rounding = scale * torch.finfo(next(iter(w.values())).dtype).eps ** 2
+    objectives.append(squared_distance(dict(state.u), state.w))
+    for _ in range(SWEEPS):
+        state.sweep()
+        objectives.append(squared_distance(dict(state.u), state.w))
+        if objectives[-2] - objectives[-1] <= GAIN * objectives[-2] + rounding:
+            break
+    return objectives
+
+
+def back(
+    symmetry: Symmetry, base: Sequence[Element], g: Sequence[Element], first: Sequence[Element]
+) -> tuple[Element, ...]:
+    """Return b⁻¹ g c, for b that made u short and c that made w short."""
+    group = symmetry.group
+    return group.compose(group.inverse(base), group.compose(g, first))

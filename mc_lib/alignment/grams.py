@@ -1,0 +1,395 @@
+"""Inner products of two points as functions of a group element, summed over what stays at rest.
+
+For orthogonal g the part of ⟨u, g·w⟩ that some layers see is multilinear in their elements:
+Σ G[a, b] g[a, b] with G the inner products of all slices, a of u and b of w. A `Term` is such a G
+with a pair of axes for each layer that moves, and one axis for each index set that does not.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_letters
+
+import torch
+from torch import Tensor
+
+from mc_lib.alignment.balance import marks
+from mc_lib.groups import (
+    CentredOrthogonal,
+    ComplexScaling,
+    GeneralLinear,
+    Group,
+    Orthogonal,
+    Permutation,
+    SignedPermutation,
+)
+from mc_lib.groups.centred_orthogonal import contrasts
+from mc_lib.groups.nearest import best_assignment, best_rotation
+from mc_lib.layers import Axes
+from mc_lib.symmetry import Symmetry
+
+ROUNDS = 4  # over layers that share a weight, inside one block
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """Inner products of slices: batch axes first, then `still` ones, then a pair for each layer."""
+
+    still: tuple[str, ...]
+    moving: tuple[str, ...]
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class Block:
+    """Layers that are solved for at once: a permutation with what lives over it, or one layer."""
+
+    root: str | None
+    inner: tuple[str, ...]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All of them, the root first."""
+        return self.inner if self.root is None else (self.root, *self.inner)
+
+
+def moves(group: Group) -> bool:
+    """Return whether the maximal compact subgroup of a group is more than the identity.
+
+    >>> moves(GeneralLinear(1)), moves(Permutation(1))
+    (True, False)
+    """
+    if isinstance(group, Permutation):
+        return group.components > 1
+    return isinstance(
+        group, GeneralLinear | Orthogonal | CentredOrthogonal | ComplexScaling | SignedPermutation
+    )
+
+
+def blocks(symmetry: Symmetry) -> list[Block]:
+    """Return the layers in blocks, each with all that lives over its permutations.
+
+    >>> from mc_lib.layers import Layer
+    >>> blocks(Symmetry.chain([Layer(Permutation(2)), Layer(Orthogonal(2))]))
+    [Block(root='layer 1', inner=()), Block(root=None, inner=('layer 2',))]
+    """
+    layers, found = symmetry.layers, dict[str, list[str]]()
+    moving = {name for name, layer in layers.items() if moves(layer.group)}
+    for name in moving.intersection(layers):
+        found.setdefault(name, []) if not _roots(symmetry, name, moving) else None
+    for name in layers:
+        roots = _roots(symmetry, name, moving)
+        if name in moving and roots:
+            found[roots[0]].append(name)
+    return [
+        Block(name, tuple(found[name]))
+        if isinstance(layers[name].group, Permutation)
+        else Block(None, (name,))
+        for name in layers
+        if name in found
+    ]
+
+
+def _roots(symmetry: Symmetry, name: str, moving: set[str]) -> list[str]:
+    """Return the layers of permutations below a layer that live over no other."""
+    below = [x for x in symmetry.layers[name].over if x in moving]
+    return [x for x in below if not any(y in moving for y in symmetry.layers[x].over)]
+
+
+# -- building ------------------------------------------------------------------------------
+def terms(
+    symmetry: Symmetry,
+    block: Block,
+    u: Mapping[str, Tensor],
+    w: Mapping[str, Tensor],
+    known: Iterable[str] | None = None,
+    weigh: Callable[[str], float] = lambda key: 1.0,
+) -> list[Term]:
+    """Return the inner products of two points that the layers of a block see.
+
+    Args:
+        symmetry: any.
+        block: of its layers.
+        u: the goal, by the names of the weights.
+        w: what is to be moved.
+        known: the layers that are right already; weights that meet others are left out. None
+            for all.
+        weigh: by how much each weight counts.
+
+    Returns:
+        One term for each set of layers that weights meet; a weight that meets a layer on
+        several axes stands once for each, with the others at rest.
+    """
+    found: dict[tuple[tuple[str, ...], tuple[str, ...]], Tensor] = {}
+    inside, right = set(block.layers), None if known is None else set(known)
+    for key, axes in symmetry.table.items():
+        met = {axis.layer for axis in axes if hasattr(axis, "layer")}
+        if not met & inside:
+            continue
+        for choice in _choices(symmetry, axes, inside):
+            rest = [i for i, x in enumerate(axes) if hasattr(x, "layer") and i not in choice]
+            names = {axes[i].layer for i in rest}  # type: ignore[union-attr]
+            if right is not None and any(
+                x not in right and moves(symmetry.layers[x].group) for x in names
+            ):
+                continue
+            still = _still(symmetry, axes, choice, inside)
+            label, gram = _gram(block, axes, choice, still, u[key], w[key])
+            gram = gram * weigh(key)
+            found[label] = found[label] + gram if label in found else gram
+    return [Term(still, moving, values) for (still, moving), values in found.items()]
+
+
+def _choices(symmetry: Symmetry, axes: Axes, inside: set[str]) -> list[list[int]]:
+    """Return the axes that move, one for each layer; several ways where a layer is on several.
+
+    A sign on the same axis twice cancels.
+    """
+    places: dict[str, list[int]] = {}
+    for name in symmetry.layers:
+        if name not in inside:
+            continue
+        found = marks(symmetry, axes, name)
+        if isinstance(symmetry.layers[name].group, GeneralLinear | SignedPermutation) and (
+            symmetry.layers[name].group.n == 1
+        ):
+            by_base: dict[tuple[int, ...], list[int]] = {}
+            for p, at in found:
+                by_base.setdefault(at, []).append(p)
+            places[name] = [ps[0] for ps in by_base.values() if len(ps) % 2]
+        else:
+            places[name] = [p for p, _ in found]
+    places = {name: ps for name, ps in places.items() if ps}
+    many = max(map(len, places.values()), default=0)
+    return [[ps[min(i, len(ps) - 1)] for ps in places.values()] for i in range(many)]
+
+
+def _still(
+    symmetry: Symmetry, axes: Axes, choice: Sequence[int], inside: set[str]
+) -> dict[str, int]:
+    """Return the index sets at rest over which a moving layer lives, with their axes."""
+    found: dict[str, int] = {}
+    for p in choice:
+        name = axes[p].layer  # type: ignore[union-attr]
+        at = dict(marks(symmetry, axes, name))[p]
+        for base, where in zip(symmetry.layers[name].over, at, strict=True):
+            if base not in inside:
+                found[base] = where
+    return found
+
+
+def _gram(
+    block: Block,
+    axes: Axes,
+    choice: Sequence[int],
+    still: Mapping[str, int],
+    u: Tensor,
+    w: Tensor,
+) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], Tensor]:
+    by_layer = {axes[p].layer: p for p in choice}  # type: ignore[union-attr]
+    order = tuple(name for name in block.layers if name in by_layer)
+    index = list(ascii_letters[: len(axes)])
+    other = list(index)
+    fresh = iter(ascii_letters[len(axes) :])
+    for name in order:
+        other[by_layer[name]] = next(fresh)
+    out = [index[p] for p in still.values()]
+    for name in order:
+        out += [index[by_layer[name]], other[by_layer[name]]]
+    x = torch.einsum(f"{''.join(index)},{''.join(other)}->{''.join(out)}", u, w)
+    return (tuple(still), order), x
+
+
+# -- solving ----------------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class Solver:
+    """The best elements of the layers of a block, as matrices, for given inner products."""
+
+    symmetry: Symmetry
+    block: Block
+
+    def solve(
+        self,
+        found: Sequence[Term],
+        given: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the element of each layer, of shape (*its index sets, n, n).
+
+        The root's assignment is exact where no two of the inner layers share a weight: for each
+        pair of indices the best of the inner elements are found first. Index sets are those of
+        u. An inner layer that no term sees stays at the identity.
+
+        Args:
+            found: the terms.
+            given: matrices of layers that stay as they are; the root's among them is one.
+        """
+        root, given = self.block.root, dict(given or {})
+        if root is None:
+            return self._inner(found, (), given)
+        rest = [self._pairs(term, root) for term in found]
+        if not self.block.inner:
+            total = sum(term.values for term in rest)
+            return {root: given.get(root, self._best(self._group(root), total))}  # type: ignore[arg-type]
+        p = given.pop(root, None)
+        if p is not None:  # only the pairs of that permutation
+            at = (torch.arange(len(p)), p.argmax(-1).cpu())
+            chosen = [Term(x.still, x.moving, x.values[at]) for x in rest]
+            return {root: p, **self._inner(chosen, (root,), given)}
+        inner = self._inner(rest, (root, root), given)
+        value = self._value(rest, inner, 2)
+        p = self._best(self._group(root), value)
+        at = (torch.arange(len(p)), p.argmax(-1).cpu())
+        return {root: p, **{k: x[at] if k not in given else x for k, x in inner.items()}}
+
+    def _group(self, name: str) -> Group:
+        return self.symmetry.layers[name].group
+
+    @staticmethod
+    def _pairs(term: Term, root: str) -> Term:
+        """Return a term with the pair of the root in front, as batch."""
+        if root not in term.moving:
+            raise AssertionError(f"a weight meets a layer over {root!r} and not {root!r}")
+        d = len(term.still) + 2 * term.moving.index(root)
+        values = term.values.movedim([d, d + 1], [0, 1])
+        return Term(term.still, tuple(x for x in term.moving if x != root), values)
+
+    def _inner(
+        self, found: Sequence[Term], batch: tuple[str, ...], given: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Return the elements of the inner layers for each entry of the batch axes."""
+        rank = len(batch)
+        elements = dict(given)
+        wanted = [name for name in self.block.inner if name not in given]
+        shared = any(len(set(term.moving) & set(wanted)) > 1 for term in found)
+        while wanted:  # first those that weights see alone, with what is known
+            alone = [
+                name
+                for name in wanted
+                if any(name in x.moving and set(x.moving) <= {name, *elements} for x in found)
+            ]
+            name = (alone or wanted)[0]
+            usable = [x for x in found if set(x.moving) <= {name, *elements}] if alone else []
+            elements[name] = self._step(name, usable, elements, rank, found)
+            wanted.remove(name)
+        for _ in range(ROUNDS if shared else 0):
+            for name in self.block.inner:
+                if name not in given:
+                    elements[name] = self._step(name, found, elements, rank, found)
+        return elements
+
+    def _step(
+        self,
+        name: str,
+        usable: Sequence[Term],
+        elements: Mapping[str, Tensor],
+        rank: int,
+        found: Sequence[Term],
+    ) -> Tensor:
+        """Return the best element of one inner layer with the others at rest."""
+        sizes = self._sizes(name, found, rank)
+        n = self._group(name).n
+        like = found[0].values
+        total = like.new_zeros(*sizes, n, n)
+        for term in usable:
+            if name in term.moving:
+                total = total + self._contracted(term, elements, rank, name)
+        seen = any(name in term.moving for term in usable)
+        return self._best(self._group(name), total) if seen else torch.eye(n).to(total) + 0 * total
+
+    def _sizes(self, name: str, found: Sequence[Term], rank: int) -> tuple[int, ...]:
+        batch = tuple(found[0].values.shape[:rank])
+        over = [x for x in self.symmetry.layers[name].over if x != self.block.root]
+        return batch + tuple(self._group(x).n for x in over)
+
+    def _contracted(
+        self, term: Term, elements: Mapping[str, Tensor], rank: int, free: str | None
+    ) -> Tensor:
+        """Return Σ G ∏ g over all layers but one: an array (*batch, *its index sets, n, n)."""
+        fresh = iter(ascii_letters)
+        batch = [next(fresh) for _ in range(rank)]
+        index = {name: (next(fresh),) for name in term.still}
+        pairs = {name: (next(fresh), next(fresh)) for name in term.moving}
+
+        def letters(name: str) -> list[str]:
+            """Those of the index sets of a layer, as u has them, and of its matrix."""
+            over = [x for x in self.symmetry.layers[name].over if x != self.block.root]
+            return [*((index.get(x) or pairs[x])[0] for x in over), *pairs[name]]
+
+        whole = [*batch, *(x[0] for x in index.values()), *(y for x in pairs.values() for y in x)]
+        operands, inputs = [term.values], ["".join(whole)]
+        for name in term.moving:
+            if name != free:
+                operands.append(elements[name].to(term.values))
+                inputs.append("".join([*batch[: self._lead(name, elements, rank)], *letters(name)]))
+        if free is None:
+            out = "".join(batch)
+        else:
+            out = "".join([*batch, *letters(free)])
+        return torch.einsum(f"{','.join(inputs)}->{out}", *operands)
+
+    def _lead(self, name: str, elements: Mapping[str, Tensor], rank: int) -> int:
+        """Return how many batch axes an element has: none where it was given as one matrix."""
+        over = [x for x in self.symmetry.layers[name].over if x != self.block.root]
+        return elements[name].ndim - len(over) - 2
+
+    def _value(self, found: Sequence[Term], elements: Mapping[str, Tensor], rank: int) -> Tensor:
+        total = found[0].values.new_zeros(found[0].values.shape[:rank])
+        for term in found:
+            total = total + self._contracted(term, elements, rank, None)
+        return total
+
+    def _best(self, group: Group, profit: Tensor) -> Tensor:
+        """Return the matrix g of the compact part of a group that maximises Σ g·profit."""
+        n = profit.shape[-1]
+        if isinstance(group, Permutation):
+            flat = profit.reshape(-1, n, n)
+            p = torch.stack([best_assignment(x) for x in flat])
+            return torch.nn.functional.one_hot(p, n).to(profit).reshape(profit.shape)
+        if isinstance(group, SignedPermutation) and n > 1:
+            flat = profit.reshape(-1, n, n)
+            p = torch.stack([best_assignment(x.abs()) for x in flat])
+            hot = torch.nn.functional.one_hot(p, n).to(profit).reshape(profit.shape)
+            return hot * torch.where(profit < 0, -1.0, 1.0)
+        if n == 1:
+            return torch.where(profit < 0, -1.0, 1.0).to(profit)
+        if isinstance(group, ComplexScaling):
+            a = profit[..., 0, 0] + profit[..., 1, 1]
+            b = profit[..., 1, 0] - profit[..., 0, 1]
+            size = torch.hypot(a, b)
+            a, b = (torch.where(size > 0, x / size.clamp_min(1e-300), d) for x, d in ((a, 1.0), (b, 0.0)))
+            return torch.stack([torch.stack([a, -b], -1), torch.stack([b, a], -1)], -2)
+        if isinstance(group, CentredOrthogonal):
+            basis = contrasts(n).to(profit)
+            return basis @ best_rotation(basis.mT @ profit @ basis) @ basis.mT + 1 / n
+        return best_rotation(profit)
+
+
+# -- elements -----------------------------------------------------------------------------------
+def element_of(symmetry: Symmetry, block: Block, name: str, found: Mapping[str, Tensor]) -> Tensor:
+    """Return a layer's matrices as an element of its group, at the index sets of w.
+
+    Elements over permutations act before these do: that at index i of u, which comes from
+    p(i) of w, is the entry p(i).
+    """
+    group, x = symmetry.layers[name].group, found[name]
+    over = list(symmetry.layers[name].over)
+    if block.root in over:  # stands in front
+        x = x.movedim(0, over.index(block.root))
+    inside = sorted((y for y in over if y in found), key=lambda y: -len(symmetry.layers[y].over))
+    for base in inside:  # back from the indices of u to those of w, innermost first
+        p = found[base]  # (*its own index sets, n, n): rows of u, columns of w
+        own = [over.index(y) for y in symmetry.layers[base].over]
+        d = over.index(base)
+        y = x.movedim([*own, d], [*range(len(own) + 1)])
+        z = p.to(y).mT @ y.flatten(len(own) + 1)
+        x = z.reshape(y.shape).movedim([*range(len(own) + 1)], [*own, d])
+    return _stored(group, x)
+
+
+def _stored(group: Group, x: Tensor) -> Tensor:
+    if isinstance(group, Permutation):
+        return x.argmax(-1)
+    if isinstance(group, SignedPermutation):
+        p = x.abs().argmax(-1)
+        sign = x.gather(-1, p[..., None])[..., 0].sign().long()
+        return sign * (p + 1)
+    return x[..., 0] if isinstance(group, ComplexScaling) else x
