@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mc_lib.alignment.balance import balance, part
 from mc_lib.alignment.base import Alignment, require_single, squared_distance
-from mc_lib.alignment.grams import Block, Solver, blocks, element_of, moves, terms
+from mc_lib.alignment.grams import Block, Solver, Term, blocks, element_of, moves, terms
 from mc_lib.groups.base import Element
 from mc_lib.points import Point, require_same_tree
 from mc_lib.symmetry import Symmetry
@@ -26,13 +26,11 @@ class Anchored:
         symmetry: with layers that may live over others.
         u: the goal.
         w: the point to move.
-        normalised: whether each weight counts by its share, ⟨u, w⟩/(‖u‖‖w‖).
     """
 
     symmetry: Symmetry
     u: Mapping[str, Tensor]
     w: dict[str, Tensor]
-    normalised: bool = False
 
     def __post_init__(self) -> None:
         self.blocks = blocks(self.symmetry)
@@ -40,43 +38,33 @@ class Anchored:
         first = next(iter(self.w.values()))
         self.like = {"dtype": first.dtype, "device": first.device}
         self.g: tuple[Element, ...] = self.symmetry.group.identity(**self.like)
-        self.sizes = {key: float(x.norm() * self.u[key].norm()) for key, x in self.w.items()}
 
-    def weigh(self, key: str) -> float:
-        """Return by how much the inner product of a weight counts."""
-        return 1 / self.sizes[key] if self.normalised and self.sizes[key] > 0 else 1.0
+    def terms(self, block: Block, known: set[str] | None = None) -> list[Term]:
+        """Return what the layers of a block see of the two points; `known` as in `terms`."""
+        return terms(self.symmetry, block, self.u, self.w, known)
 
-    def profit(self, keys: Sequence[str] | None = None) -> float:
-        """Return the weighted ⟨u, w⟩ over some weights, by default all."""
-        chosen = self.w if keys is None else keys
-        return sum(
-            self.weigh(key) * float((self.u[key].double() * self.w[key].double()).sum())
-            for key in chosen
-        )
-
-    def terms(self, block: Block, known: set[str] | None = None) -> list:
-        """Return what the layers of a block see of the two points."""
-        return terms(self.symmetry, block, self.u, self.w, known, self.weigh)
-
-    def move(self, block: Block, found: Mapping[str, Tensor], *, if_better: bool = False) -> bool:
+    def move(self, block: Block, found: Mapping[str, Tensor], *, if_better: bool = False) -> None:
         """Let the matrices of a block act; only if that brings the points nearer, if asked for."""
         part_ = self.parts[block]
         here = {key: self.w[key] for key in part_.table}
         elements = {name: element_of(self.symmetry, block, name, found) for name in found}
+        elements = {
+            k: x.to(**self.like) if x.is_floating_point() else x for k, x in elements.items()
+        }
         g = tuple(
             elements.get(name, e)
             for name, e in zip(part_.layers, part_.group.identity(**self.like), strict=True)
         )
         moved = dict(named(part_.act(g, here)))
-        before = self.profit(list(here))
+        if if_better and self._inner(moved) < self._inner(here):
+            return
         self.w.update(moved)
-        if if_better and self.profit(list(here)) < before:
-            self.w.update(here)
-            return False
         all_ = zip(self.symmetry.layers, self.symmetry.group.identity(**self.like), strict=True)
         step = tuple(elements.get(name, e) for name, e in all_)
         self.g = self.symmetry.group.compose(step, self.g)
-        return True
+
+    def _inner(self, w: Mapping[str, Tensor]) -> float:
+        return sum(float((self.u[key].double() * x.double()).sum()) for key, x in w.items())
 
     def anchor(self) -> None:
         """Start each block from weights whose other layers are right already.
@@ -109,9 +97,7 @@ class Anchored:
             self.move(block, Solver(self.symmetry, block).solve(found), if_better=True)
 
 
-def align_anchored(
-    symmetry: Symmetry, u: Point, w: Point, *, normalised: bool = False
-) -> Alignment:
+def align_anchored(symmetry: Symmetry, u: Point, w: Point) -> Alignment:
     """Return the g for which g·w comes near u, for layers that may live over others.
 
     Both points are made as short as their orbits allow (`balance`), after which the compact part
@@ -125,8 +111,6 @@ def align_anchored(
         symmetry: any.
         u: the goal, unbatched.
         w: the point to move, of the same space.
-        normalised: count each weight by its share, ⟨u, w⟩/(‖u‖‖w‖), which brings points that
-            are no copies of each other to lower barriers.
 
     Returns:
         g and g·w near u. The objective is ‖b·u − k·c·w‖² with the shortest points b·u and c·w,
@@ -154,7 +138,7 @@ def align_anchored(
     require_single(symmetry, w)
     base, short = balance(symmetry, u)
     first, start = balance(symmetry, w)
-    state = Anchored(symmetry, dict(named(short)), dict(named(start)), normalised)
+    state = Anchored(symmetry, dict(named(short)), dict(named(start)))
     objectives = descend(state)
     g = back(symmetry, base, state.g, first)
     return Alignment(g, renamed(w, dict(named(symmetry.act(g, w)))), tuple(objectives))

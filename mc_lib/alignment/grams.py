@@ -5,7 +5,7 @@ For orthogonal g the part of ⟨u, g·w⟩ that some layers see is multilinear i
 with a pair of axes for each layer that moves, and one axis for each index set that does not.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_letters
 
@@ -102,7 +102,6 @@ def terms(
     u: Mapping[str, Tensor],
     w: Mapping[str, Tensor],
     known: Iterable[str] | None = None,
-    weigh: Callable[[str], float] = lambda key: 1.0,
 ) -> list[Term]:
     """Return the inner products of two points that the layers of a block see.
 
@@ -113,7 +112,6 @@ def terms(
         w: what is to be moved.
         known: the layers that are right already; weights that meet others are left out. None
             for all.
-        weigh: by how much each weight counts.
 
     Returns:
         One term for each set of layers that weights meet; a weight that meets a layer on
@@ -134,7 +132,6 @@ def terms(
                 continue
             still = _still(symmetry, axes, choice, inside)
             label, gram = _gram(block, axes, choice, still, u[key], w[key])
-            gram = gram * weigh(key)
             found[label] = found[label] + gram if label in found else gram
     return [Term(still, moving, values) for (still, moving), values in found.items()]
 
@@ -355,7 +352,10 @@ class Solver:
             a = profit[..., 0, 0] + profit[..., 1, 1]
             b = profit[..., 1, 0] - profit[..., 0, 1]
             size = torch.hypot(a, b)
-            a, b = (torch.where(size > 0, x / size.clamp_min(1e-300), d) for x, d in ((a, 1.0), (b, 0.0)))
+            a, b = (
+                torch.where(size > 0, x / size.clamp_min(1e-300), d)
+                for x, d in ((a, 1.0), (b, 0.0))
+            )
             return torch.stack([torch.stack([a, -b], -1), torch.stack([b, a], -1)], -2)
         if isinstance(group, CentredOrthogonal):
             basis = contrasts(n).to(profit)

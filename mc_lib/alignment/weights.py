@@ -1,6 +1,7 @@
 """Alignment by the weights: coordinate descent over the layers of any symmetry."""
 
 from collections.abc import Collection
+from functools import singledispatch
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from mc_lib.points import Point, leaves
 from mc_lib.symmetry import Symmetry
 
 
+@singledispatch
 def align(
     symmetry: Symmetry,
     u: Point,

@@ -1,5 +1,6 @@
-"""The symmetries of any PyTorch module: found, acted with, certified."""
+"""The symmetries of any PyTorch module: found, acted with, certified, used to align and merge."""
 
+from mc_lib.modules.aligning import align_models as align_models
 from mc_lib.modules.complete import completeness as completeness
 from mc_lib.modules.find import find_symmetry as find_symmetry
 from mc_lib.modules.losses import loss_on as loss_on

@@ -16,6 +16,7 @@ from mc_lib.modules.found import FixedAxis, FoundSymmetry
 from mc_lib.modules.graph import Graph
 from mc_lib.modules.nodes import GETITEM, inputs, operation, shape
 from mc_lib.modules.reading import Reading, group_of
+from mc_lib.modules.responses import responses
 from mc_lib.modules.rewriter import Rewriter
 from mc_lib.modules.rotary import Region, regions, rotated
 from mc_lib.modules.rules import RULES, still_value
@@ -126,7 +127,10 @@ def find_symmetry(model: nn.Module, args: tuple[Any, ...]) -> FoundSymmetry:
     reading = Reading({key: finder.parameters[key] for key in graph.state})
     symmetry = reading.symmetry()
     chart = Chart(model, _shaped(reading, symmetry), tuple(dict.fromkeys(finder.folds.values())))
-    found = FoundSymmetry(symmetry, chart, tuple(_fixed(reading)), tuple(finder.unknown))
+    read = responses(graph, finder.values, reading.names)
+    found = FoundSymmetry(
+        symmetry, chart, tuple(_fixed(reading)), tuple(finder.unknown), graph, args, read
+    )
     return certified(found, graph, args)
 
 

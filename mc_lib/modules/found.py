@@ -3,9 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass
 from math import log10, prod
+from typing import Any
 
 from mc_lib.layers import places
 from mc_lib.modules.chart import Chart
+from mc_lib.modules.graph import Graph
+from mc_lib.modules.responses import Response
 from mc_lib.symmetry import Symmetry
 
 
@@ -28,12 +31,18 @@ class FoundSymmetry:
         fixed: the axes left alone, each with the operation that fixed it.
         unknown: the operations without a rule, or whose rule did not fit; they fix what they
             touch, so that the group found may be smaller than the true one.
+        graph: of the module.
+        args: the example inputs.
+        responses: the values of the graph by which layers are aligned on data.
     """
 
     symmetry: Symmetry
     chart: Chart
     fixed: tuple[FixedAxis, ...]
     unknown: tuple[str, ...]
+    graph: Graph
+    args: tuple[Any, ...]
+    responses: tuple[Response, ...]
 
     @property
     def dimension(self) -> int:
