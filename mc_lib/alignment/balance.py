@@ -16,13 +16,14 @@ from torch import Tensor
 from mc_lib.alignment.base import require_single
 from mc_lib.groups import ComplexScaling, GeneralLinear, Group, PositiveScaling
 from mc_lib.groups.base import Element
-from mc_lib.layers import Axes, Fixed, Into, places
+from mc_lib.alignment.scalings import marks, scales
+from mc_lib.layers import Fixed, Into, places
 from mc_lib.norms import power_of_two
 from mc_lib.points import Point
 from mc_lib.symmetry import Symmetry
 from mc_lib.trees import named
 
-ROUNDS = 1000  # over the layers, at most; those that share no weight take one
+ROUNDS = 100  # over the layers, at most; those that share no weight take one
 SINGULAR = 1e-10  # of a Gram matrix: the orbit of a layer of lower rank has no shortest point
 
 
@@ -51,28 +52,32 @@ def balance(symmetry: Symmetry, w: Point) -> tuple[tuple[Element, ...], Point]:
     (tensor([[4.]]), tensor([[4.]]))
     """
     require_single(symmetry, w)
-    first = next(iter(named(w).values()))
-    b = list(symmetry.group.identity(dtype=first.dtype, device=first.device))
-    open_ = [i for i, x in enumerate(symmetry.layers.values()) if not x.group.compact]
-    done = 100 * torch.finfo(first.dtype).eps
-    parts = {i: _part(symmetry, list(symmetry.layers)[i]) for i in open_}
     views = dict(named(w))
-    for _ in range(ROUNDS if open_ else 0):
+    like = {"dtype": next(iter(views.values())).dtype, "device": next(iter(views.values())).device}
+    group, names = symmetry.group, list(symmetry.layers)
+    total = group.identity(**like)  # type: ignore[arg-type]
+    open_ = [name for name, x in symmetry.layers.items() if not x.group.compact]
+    full = [name for name in open_ if _is_full(symmetry.layers[name].group)]
+    scaled = [name for name in open_ if name not in full]
+    for _ in range(ROUNDS):
+        step = list(group.identity(**like))  # type: ignore[arg-type]
         change = 0.0
-        for i in open_:
-            name, part = list(symmetry.layers)[i], parts[i]
-            here = {key: views[key] for key in part.table}
-            factor, size = _step(symmetry, name, here)
-            if size <= done:
-                continue
+        for name in full:
+            g, size = _mean(_grams(symmetry, name, views))
+            step[names.index(name)] = g
             change = max(change, size)
-            g = list(part.group.identity(dtype=first.dtype, device=first.device))
-            g[list(part.layers).index(name)] = factor
-            views.update(named(part.act(g, here)))
-            b[i] = symmetry.layers[name].group.compose(factor, b[i])
-        if change <= done:
+        for name, scale in scales(symmetry, scaled, views).items():
+            step[names.index(name)] = _element(symmetry.layers[name].group, scale).to(**like)
+            change = max(change, float(scale.log().abs().max()))
+        if change <= torch.finfo(like["dtype"]).eps ** (2 / 3):
             break
-    return tuple(b), symmetry.act(b, w)
+        total = group.compose(step, total)
+        views = dict(named(symmetry.act(total, w)))
+    return total, symmetry.act(total, w)
+
+
+def _is_full(group: Group) -> bool:
+    return isinstance(group, GeneralLinear) and group.n > 1
 
 
 def part(symmetry: Symmetry, names: set[str]) -> Symmetry:
@@ -99,62 +104,6 @@ def part(symmetry: Symmetry, names: set[str]) -> Symmetry:
     return Symmetry(table, {k: x for k, x in symmetry.layers.items() if k in kept})
 
 
-def _part(symmetry: Symmetry, name: str) -> Symmetry:
-    return part(symmetry, {name})
-
-
-def _step(symmetry: Symmetry, name: str, views: Mapping[str, Tensor]) -> tuple[Element, float]:
-    """Return the element that makes one layer shortest, and how far it is from the identity."""
-    layer = symmetry.layers[name]
-    if isinstance(layer.group, GeneralLinear) and layer.group.n > 1:
-        return _mean(_grams(symmetry, name, views))
-    scale = _scale(_powers(symmetry, name, views))
-    return _element(layer.group, scale), float(scale.log().abs().max())
-
-
-def _powers(symmetry: Symmetry, name: str, views: Mapping[str, Tensor]) -> dict[float, Tensor]:
-    """Return ‖w‖² at each index, by the power with which a scaling multiplies the weights."""
-    layer, found = symmetry.layers[name], dict[float, Tensor]()
-    own = isinstance(layer.group, PositiveScaling)
-    for key, x in views.items():
-        powers: dict[tuple[int, ...], float] = {}
-        for p, at in marks(symmetry, symmetry.table[key], name):
-            where = (*at, p) if own and layer.group.n > 1 else at
-            sign = 1.0 if isinstance(symmetry.table[key][p], Into) else -layer.degree
-            powers[where] = powers.get(where, 0.0) + sign
-        for where, power in powers.items():
-            rest = [d for d in range(x.ndim) if d not in where]
-            squares = x.square().sum(rest) if rest else x.square()
-            order = sorted(range(len(where)), key=lambda i: where[i])
-            squares = squares.permute([order.index(i) for i in range(len(where))])
-            found[power] = found.get(power, 0) + squares
-    found.pop(0.0, None)
-    return found
-
-
-def _scale(powers: Mapping[float, Tensor]) -> Tensor:
-    """Return the c > 0 that minimises Σ_e N_e c²ᵉ, a convex function of log c."""
-    up = sum((x for e, x in powers.items() if e > 0), torch.zeros(()))
-    down = sum((x for e, x in powers.items() if e < 0), torch.zeros(()))
-    if not powers:
-        return torch.ones(())
-    if all(e > 0 for e in powers) or all(e < 0 for e in powers):
-        power, size = next(iter(powers.items())) if len(powers) == 1 else (1.0, up + down)
-        return torch.where(size > 0, torch.where(size > 0, size, 1) ** (-1 / (2 * power)), 1)
-    both = (up > 0) & (down > 0)
-    sizes = {e: torch.where(both, x, 1.0) for e, x in powers.items()}
-    s = torch.zeros_like(next(iter(sizes.values())))
-    for _ in range(100):
-        terms = {e: x * torch.exp(2 * e * s) for e, x in sizes.items()}
-        slope = sum(e * x for e, x in terms.items())
-        bend = sum(2 * e * e * x for e, x in terms.items())
-        step = (slope / bend).clamp(-1, 1)
-        s = s - step
-        if float(step.abs().max()) < 1e-15:
-            break
-    return torch.where(both, s.exp(), 1.0)
-
-
 def _element(group: Group, scale: Tensor) -> Element:
     if isinstance(group, ComplexScaling):
         return torch.stack([scale, torch.zeros_like(scale)], -1)
@@ -169,7 +118,7 @@ def _grams(
     """Return P = Σ A Aᵀ over the incoming weights, and Q = Σ B Bᵀ over the outgoing ones."""
     found: list[Tensor | None] = [None, None]
     for key, x in views.items():
-        for p, at in marks(symmetry, symmetry.table[key], name):
+        for p, at in marks(symmetry.table[key], name, symmetry.layers[name].over):
             rows = x.movedim([*at, p], [*range(len(at) + 1)])[..., None].flatten(len(at) + 1)
             side = 0 if isinstance(symmetry.table[key][p], Into) else 1
             gram = rows @ rows.mT
@@ -202,28 +151,3 @@ def _root(x: Tensor, power: float) -> Tensor:
     """Return the power of a positive definite matrix."""
     values, vectors = torch.linalg.eigh((x + x.mT) / 2)
     return (vectors * values[..., None, :] ** power) @ vectors.mT
-
-
-def marks(symmetry: Symmetry, axes: Axes, name: str) -> list[tuple[int, tuple[int, ...]]]:
-    """Return the axes of a weight that meet a layer, each with those of the layers below it.
-
-    Args:
-        symmetry: any.
-        axes: of one weight.
-        name: of the layer.
-
-    Returns:
-        Pairs of a position and the positions of the layers over which it lives, in their order.
-
-    >>> from mc_lib.layers import Layer
-    >>> chain = Symmetry.chain([Layer(GeneralLinear(1))])
-    >>> marks(chain, chain.table[1], "layer 1")
-    [(1, ())]
-    """
-    over = symmetry.layers[name].over
-    found = []
-    for p in places(axes, name):
-        axis = axes[p]
-        assert not isinstance(axis, Fixed)
-        found.append((p, axis.at or tuple(places(axes, base)[0] for base in over)))
-    return found

@@ -12,7 +12,7 @@ from string import ascii_letters
 import torch
 from torch import Tensor
 
-from mc_lib.alignment.balance import marks
+from mc_lib.alignment.scalings import marks
 from mc_lib.groups import (
     CentredOrthogonal,
     ComplexScaling,
@@ -145,7 +145,7 @@ def _choices(symmetry: Symmetry, axes: Axes, inside: set[str]) -> list[list[int]
     for name in symmetry.layers:
         if name not in inside:
             continue
-        found = marks(symmetry, axes, name)
+        found = marks(axes, name, symmetry.layers[name].over)
         if isinstance(symmetry.layers[name].group, GeneralLinear | SignedPermutation) and (
             symmetry.layers[name].group.n == 1
         ):
@@ -167,7 +167,7 @@ def _still(
     found: dict[str, int] = {}
     for p in choice:
         name = axes[p].layer  # type: ignore[union-attr]
-        at = dict(marks(symmetry, axes, name))[p]
+        at = dict(marks(axes, name, symmetry.layers[name].over))[p]
         for base, where in zip(symmetry.layers[name].over, at, strict=True):
             if base not in inside:
                 found[base] = where
