@@ -22,7 +22,6 @@ from mc_lib.curves import PolygonalChain as PolygonalChain
 from mc_lib.curves import QuadraticBezier as QuadraticBezier
 from mc_lib.curves import RescalingCurve as RescalingCurve
 from mc_lib.errors import McLibError as McLibError
-from mc_lib.errors import NotAMinimum as NotAMinimum
 from mc_lib.errors import NotConnected as NotConnected
 from mc_lib.errors import NotInGroup as NotInGroup
 from mc_lib.geometry import curvature as curvature
@@ -46,6 +45,7 @@ from mc_lib.minima import count_components as count_components
 from mc_lib.modules import completeness as completeness
 from mc_lib.modules import find_symmetry as find_symmetry
 from mc_lib.modules import loss_on as loss_on
+from mc_lib.modules import merge as merge
 from mc_lib.modules import verify as verify
 from mc_lib.networks import Classifier as Classifier
 from mc_lib.networks import DeepLinear as DeepLinear

@@ -2,6 +2,7 @@
 
 import html
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any
 
 from mc_lib.alignment import align, align_activations, align_rescaled, permutations_of
@@ -142,6 +143,7 @@ class Comparison:
         return f"Limits: {limits}, on the {'held-out' if self.test else 'training'} data."
 
 
+@singledispatch
 def compare(
     net: Network,
     u: Point,

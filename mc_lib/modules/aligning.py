@@ -14,7 +14,7 @@ from mc_lib.modules.by_activations import by_activations
 from mc_lib.modules.by_loss import by_loss
 from mc_lib.modules.chart import Chart
 from mc_lib.modules.found import FoundSymmetry
-from mc_lib.modules.losses import loss_on
+from mc_lib.modules.losses import losses_of
 from mc_lib.points import Point, require_same_tree
 from mc_lib.trees import named
 
@@ -88,7 +88,7 @@ def align_models(
     if by == "loss":
         if criterion is None:
             raise OutOfDomain('by="loss" needs a criterion of outputs and targets')
-        losses = [loss_on(symmetry.chart, [pair], criterion) for pair in data or ()]
+        losses = losses_of(symmetry.chart, data or (), criterion)
         order = torch.Generator() if generator is None else generator
         result = by_loss(symmetry, a, result, losses, steps, rate, order)
     require_same_function(symmetry, b, result.moved)

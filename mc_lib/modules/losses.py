@@ -58,6 +58,27 @@ def loss_on(
     return _Loss(model, data, criterion, max_bytes)
 
 
+def losses_of(
+    chart: Chart, data: Sequence[tuple[Any, Any]], criterion: Callable[[Any, Any], Tensor]
+) -> list[Callable[[Point], Tensor]]:
+    """Return the losses on each pair of data alone; they share one copy of the module.
+
+    Args:
+        chart: of the architecture.
+        data: pairs of inputs and targets.
+        criterion: as in `loss_on`.
+
+    Returns:
+        One function of a point for each pair.
+
+    Raises:
+        McLibError: as `loss_on`.
+    """
+    whole = loss_on(chart, data, criterion)
+    assert isinstance(whole, _Loss)
+    return [whole.of([pair]) for pair in data]
+
+
 class _Loss:
     def __init__(self, model: Any, data: Any, criterion: Any, max_bytes: int) -> None:
         self.chart = model if isinstance(model, Chart) else None
@@ -83,6 +104,12 @@ class _Loss:
         ]
         found = torch.cat(parts) if parts else next(iter(xs.values())).new_zeros(0)
         return found.reshape(batch)
+
+    def of(self, pairs: Sequence[tuple[Any, Any]]) -> "_Loss":
+        """Return the loss on other data, of the same copy of the module."""
+        other = copy.copy(self)
+        other.data = pairs
+        return other
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         if self.chart is not None:
