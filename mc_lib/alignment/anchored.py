@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mc_lib.alignment.balance import balance, part
 from mc_lib.alignment.base import Alignment, require_single, squared_distance
-from mc_lib.alignment.grams import Block, Solver, Term, blocks, element_of, moves, terms
+from mc_lib.alignment.grams import Block, Term, blocks, moves, terms
+from mc_lib.alignment.solving import Solver, element_of
 from mc_lib.groups.base import Element
 from mc_lib.points import Point, require_same_tree
 from mc_lib.symmetry import Symmetry
@@ -36,7 +38,7 @@ class Anchored:
         self.blocks = blocks(self.symmetry)
         self.parts = {block: part(self.symmetry, set(block.layers)) for block in self.blocks}
         first = next(iter(self.w.values()))
-        self.like = {"dtype": first.dtype, "device": first.device}
+        self.like: dict[str, Any] = {"dtype": first.dtype, "device": first.device}
         self.g: tuple[Element, ...] = self.symmetry.group.identity(**self.like)
 
     def terms(self, block: Block, known: set[str] | None = None) -> list[Term]:
@@ -148,6 +150,12 @@ def descend(state: Anchored) -> list[float]:
     """Anchor and sweep until nothing is gained; return the squared distances.
 
     Where the anchors lead further away than the point was, it starts where it was.
+
+    Args:
+        state: the two points; it is changed.
+
+    Returns:
+        ‖u − w‖² before, after the start, and after each sweep.
     """
     w, g = dict(state.w), state.g
     objectives = [squared_distance(dict(state.u), state.w)]
@@ -155,7 +163,7 @@ def descend(state: Anchored) -> list[float]:
     if squared_distance(dict(state.u), state.w) > objectives[0]:
         state.w, state.g = w, g
     scale = sum(float(x.double().square().sum()) for x in state.u.values())
-    rounding = scale * torch.finfo(next(iter(w.values())).dtype).eps ** 2
+    rounding = scale * (100 * torch.finfo(next(iter(w.values())).dtype).eps) ** 2
     objectives.append(squared_distance(dict(state.u), state.w))
     for _ in range(SWEEPS):
         state.sweep()

@@ -9,14 +9,15 @@ keeps as it is.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mc_lib.alignment.base import require_single
-from mc_lib.groups import ComplexScaling, GeneralLinear, Group, PositiveScaling
-from mc_lib.groups.base import Element
 from mc_lib.alignment.scalings import marks, scales
+from mc_lib.groups import ComplexScaling, GeneralLinear, Group
+from mc_lib.groups.base import Element
 from mc_lib.layers import Fixed, Into, places
 from mc_lib.norms import power_of_two
 from mc_lib.points import Point
@@ -53,14 +54,15 @@ def balance(symmetry: Symmetry, w: Point) -> tuple[tuple[Element, ...], Point]:
     """
     require_single(symmetry, w)
     views = dict(named(w))
-    like = {"dtype": next(iter(views.values())).dtype, "device": next(iter(views.values())).device}
+    first = next(iter(views.values()))
+    like: dict[str, Any] = {"dtype": first.dtype, "device": first.device}
     group, names = symmetry.group, list(symmetry.layers)
-    total = group.identity(**like)  # type: ignore[arg-type]
+    total = group.identity(**like)
     open_ = [name for name, x in symmetry.layers.items() if not x.group.compact]
     full = [name for name in open_ if _is_full(symmetry.layers[name].group)]
     scaled = [name for name in open_ if name not in full]
     for _ in range(ROUNDS):
-        step = list(group.identity(**like))  # type: ignore[arg-type]
+        step = list(group.identity(**like))
         change = 0.0
         for name in full:
             g, size = _mean(_grams(symmetry, name, views))
@@ -122,7 +124,8 @@ def _grams(
             rows = x.movedim([*at, p], [*range(len(at) + 1)])[..., None].flatten(len(at) + 1)
             side = 0 if isinstance(symmetry.table[key][p], Into) else 1
             gram = rows @ rows.mT
-            found[side] = gram if found[side] is None else found[side] + gram
+            known = found[side]
+            found[side] = gram if known is None else known + gram
     return found[0], found[1]
 
 

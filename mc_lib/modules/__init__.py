@@ -7,4 +7,5 @@ from mc_lib.modules.find import find_symmetry as find_symmetry
 from mc_lib.modules.losses import loss_on as loss_on
 from mc_lib.modules.merging import merge as merge
 from mc_lib.modules.relation import compare_models as compare_models
+from mc_lib.modules.tying import untied as untied
 from mc_lib.modules.verification import verify as verify

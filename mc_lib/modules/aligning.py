@@ -23,7 +23,7 @@ By = Literal["weights", "activations", "loss"]
 
 
 @align.register
-def align_models(
+def align_models(  # type: ignore[misc]
     symmetry: FoundSymmetry,
     u: nn.Module | Point,
     w: nn.Module | Point,

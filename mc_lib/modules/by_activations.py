@@ -9,7 +9,8 @@ from torch import Tensor
 from mc_lib.alignment.anchored import Anchored, back
 from mc_lib.alignment.balance import balance
 from mc_lib.alignment.base import Alignment, squared_distance
-from mc_lib.alignment.grams import Block, Solver, Term
+from mc_lib.alignment.grams import Block, Term
+from mc_lib.alignment.solving import Solver
 from mc_lib.errors import OutOfDomain, ShapeMismatch
 from mc_lib.groups import Permutation
 from mc_lib.layers import OutOf, places
@@ -61,6 +62,16 @@ def traced(
     """Return the graph for data of these shapes, its responses, and the batches of one shape.
 
     The graph is recorded for one shape: batches of other shapes than the first are left out.
+
+    Args:
+        found: the symmetry of the architecture.
+        batches: tuples of inputs.
+
+    Returns:
+        The three.
+
+    Raises:
+        ShapeMismatch: on inputs of these shapes the module has another symmetry.
     """
     shapes = [_shapes(x) for x in batches]
     same = [x for x, shape in zip(batches, shapes, strict=True) if shape == shapes[0]]
@@ -139,10 +150,9 @@ def _data_terms(
         if turned:
             table = _contributions(state, block, names, sizes, seen[response.node])
         else:
-            table = _correlations(sizes, seen[response.node])
+            names = [*names, *signs]
+            table = _correlations([*sizes, *(1 for _ in signs)], seen[response.node])
         moving = tuple(x for x in names if x not in turned)
-        if signs and not turned:
-            moving, table = (*moving, *signs), table.reshape(*table.shape, *(1,) * 2 * len(signs))
         if table is not None:
             found[moving] = found[moving] + table if moving in found else table
     return [Term((), moving, values) for moving, values in found.items()]

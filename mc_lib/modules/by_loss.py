@@ -76,7 +76,7 @@ def by_loss(
         for _ in range(steps):
             loss = losses[int(torch.randint(len(losses), (), generator=order))](middle())
             adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             adam.step()
             falling.step()
     after = mean()

@@ -17,7 +17,7 @@ from mc_lib.kinds import require_count, require_number
 from mc_lib.minima import connect
 from mc_lib.modules.aligning import align_models, point_of
 from mc_lib.modules.found import FoundSymmetry
-from mc_lib.modules.losses import losses_of, loss_on
+from mc_lib.modules.losses import loss_on, losses_of
 from mc_lib.points import Point, distance, lerp, norm
 from mc_lib.symmetry import Symmetry
 from mc_lib.trees import named
@@ -53,8 +53,8 @@ class ModelPath:
         return max(0.0, *(x - (1 - t) * first - t * last for t, x in pairs))
 
 
-@connect.register
-def connect_models(
+@connect.register  # type: ignore[arg-type]
+def connect_models(  # type: ignore[misc]
     net: FoundSymmetry,
     w0: nn.Module | Point,
     w1: nn.Module | Point,
@@ -153,7 +153,7 @@ def _trained(
         t = float(torch.rand((), generator=order))
         which = int(torch.randint(len(losses), (), generator=order))
         adam.zero_grad()
-        losses[which](QuadraticBezier(ends[0], bend, ends[1])(t)).backward()  # type: ignore[no-untyped-call]
+        losses[which](QuadraticBezier(ends[0], bend, ends[1])(t)).backward()
         adam.step()
         falling.step()
     return QuadraticBezier(ends[0], {k: x.detach() for k, x in bend.items()}, ends[1])
@@ -195,7 +195,9 @@ def _reflection(factor: Any, g: Tensor) -> Tensor:
         return e
     v = torch.zeros(factor.n, dtype=g.dtype, device=g.device)
     v[0] = 1.0
-    if factor.n > 1 and not bool(factor.contains(torch.eye(factor.n).to(g) - 2 * torch.outer(v, v))):
+    if factor.n > 1 and not bool(
+        factor.contains(torch.eye(factor.n).to(g) - 2 * torch.outer(v, v))
+    ):
         v[0], v[1] = 0.5**0.5, -(0.5**0.5)  # keeps the vector 1
     flip = torch.eye(factor.n).to(g) - 2 * torch.outer(v, v)
     negative = torch.linalg.det(g) < 0

@@ -14,7 +14,6 @@ from mc_lib.errors import OutOfDomain
 from mc_lib.kinds import require_kind
 from mc_lib.modules.aligning import By, align_models, inputs_of
 from mc_lib.modules.found import FoundSymmetry
-from mc_lib.modules.losses import loss_on
 from mc_lib.points import lerp
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mc_lib.alignment.anchored import align_anchored
 from mc_lib.alignment.balance import balance
-from mc_lib.comparison import compare
+from mc_lib.comparison import CLOSE, compare
 from mc_lib.curves import Line
 from mc_lib.kinds import require_number
 from mc_lib.landscape import barrier
@@ -90,8 +90,8 @@ class Relation:
         return "\n".join([*rows, self.verdict])
 
 
-@compare.register
-def compare_models(
+@compare.register  # type: ignore[arg-type]
+def compare_models(  # type: ignore[misc]
     net: FoundSymmetry,
     u: nn.Module | Point,
     v: nn.Module | Point,
@@ -154,7 +154,8 @@ def compare_models(
                 name: barrier(Line(a, x), loss, points=points, refine=1).excess
                 for name, x in ends.items()
             }
-    best = min(("weights", "activations"), key=lambda x: barriers.get(x, 0.0))
+    by_weights, by_data = (barriers.get(x, 0.0) for x in ("weights", "activations"))
+    best = "activations" if by_data < by_weights - CLOSE else "weights"
     return Relation(
         away(short[0], short[1]),
         aligned.after**0.5 / unit,

@@ -1,11 +1,9 @@
 """What weights read: the values of a graph whose axes are those of layers, for a model on data."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
 from torch.fx import Node
 
 from mc_lib.modules.graph import Graph

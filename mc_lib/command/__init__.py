@@ -1,0 +1,1 @@
+"""The command `mc`: symmetries, alignment, paths and merges of checkpoints, without a program."""
