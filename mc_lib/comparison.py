@@ -198,14 +198,13 @@ def compare(
     barriers = {name: _barrier(net, u, x).excess for name, x in tried.items()}
     least = min(barriers.values()) + CLOSE
     best = next(name for name, value in barriers.items() if value <= least)
-    found = tried[best]
     return Comparison(
         distance=float(distance(u, v)),
         output_gap=max(_gap(data, u, v) for data in (net, test) if data is not None),
         train=_segment(net, u, v),
         test=None if test is None else _segment(test, u, v),
         alignment=best,
-        aligned=found,
+        aligned=(found := tried[best]),
         aligned_distance=float(distance(u, found)),
         aligned_train=_segment(net, u, found),
         aligned_test=None if test is None else _segment(test, u, found),

@@ -156,6 +156,12 @@ def descend(state: Anchored) -> list[float]:
 
     Returns:
         ‖u − w‖² before, after the start, and after each sweep.
+
+    >>> from mc_lib.layers import Layer
+    >>> from mc_lib.groups import Orthogonal
+    >>> chain, one = Symmetry.chain([Layer(Orthogonal(1))]), torch.eye(1)
+    >>> descend(Anchored(chain, {0: one, 1: one}, {0: -one, 1: -one}))[:2]
+    [8.0, 0.0]
     """
     w, g = dict(state.w), state.g
     objectives = [squared_distance(dict(state.u), state.w)]
@@ -176,6 +182,22 @@ def descend(state: Anchored) -> list[float]:
 def back(
     symmetry: Symmetry, base: Sequence[Element], g: Sequence[Element], first: Sequence[Element]
 ) -> tuple[Element, ...]:
-    """Return b⁻¹ g c, for b that made u short and c that made w short."""
+    """Return b⁻¹ g c, for b that made u short and c that made w short.
+
+    Args:
+        symmetry: any.
+        base: b.
+        g: between the shortest points.
+        first: c.
+
+    Returns:
+        An element that takes w near u.
+
+    >>> from mc_lib.layers import Layer
+    >>> from mc_lib.groups import GeneralLinear
+    >>> b, g, c = (tuple([x * torch.eye(1)]) for x in (2.0, -1.0, 6.0))
+    >>> back(Symmetry.chain([Layer(GeneralLinear(1))]), b, g, c)
+    (tensor([[-3.]]),)
+    """
     group = symmetry.group
     return group.compose(group.inverse(base), group.compose(g, first))

@@ -112,6 +112,12 @@ def terms(
     Returns:
         One term for each set of layers that weights meet; a weight that meets a layer on
         several axes stands once for each, with the others at rest.
+
+    >>> from mc_lib.layers import Layer
+    >>> chain = Symmetry.chain([Layer(Orthogonal(1))])
+    >>> w = {0: torch.tensor([[2.0]]), 1: torch.tensor([[3.0]])}
+    >>> [float(x.values) for x in terms(chain, Block(None, ("layer 1",)), w, w)]
+    [13.0]
     """
     found: dict[tuple[tuple[str, ...], tuple[str, ...]], Tensor] = {}
     inside, right = set(block.layers), None if known is None else set(known)

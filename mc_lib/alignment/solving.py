@@ -193,6 +193,20 @@ def element_of(symmetry: Symmetry, block: Block, name: str, found: Mapping[str, 
 
     Elements over permutations act before these do: that at index i of u, which comes from
     p(i) of w, is the entry p(i).
+
+    Args:
+        symmetry: any.
+        block: of the layer.
+        name: of the layer.
+        found: the matrices of all layers of the block, at the index sets of u.
+
+    Returns:
+        The entry of a group element.
+
+    >>> from mc_lib.layers import Layer
+    >>> chain = Symmetry.chain([Layer(Permutation(2))])
+    >>> element_of(chain, Block("layer 1", ()), "layer 1", {"layer 1": torch.eye(2).flip(0)})
+    tensor([1, 0])
     """
     group, x = symmetry.layers[name].group, found[name]
     over = list(symmetry.layers[name].over)

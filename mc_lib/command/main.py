@@ -37,6 +37,7 @@ from mc_lib.modules import (
     verify,
 )
 from mc_lib.modules.aligning import change_of_outputs
+from mc_lib.modules.connecting import ModelPath
 from mc_lib.modules.found import FoundSymmetry
 
 
@@ -164,6 +165,26 @@ def _connect(options: argparse.Namespace) -> Done:
         "losses": list(path.losses),
         "barrier": path.barrier if path.losses else None,
     }
+    _write_path(options, made, found, path, record)
+    if draw is not None:
+        draw(path)
+    kind = "along the orbit, the same function throughout" if path.exact else "trained"
+    words = f"a path {kind}; wrote {options.points} points to {folder}"
+    if path.losses:
+        ends = f"{path.losses[0]:.4g} and {path.losses[-1]:.4g}"
+        words = f"barrier {path.barrier:.4g}, losses of the ends {ends}; {words}"
+    return record, words, 0
+
+
+def _write_path(
+    options: argparse.Namespace,
+    made: Architecture,
+    found: FoundSymmetry,
+    path: ModelPath,
+    record: dict[str, Any],
+) -> None:
+    """Write the folder of a path, whole or not at all."""
+    folder = Path(options.output)
     part = folder.with_name(folder.name + ".part")
     part.mkdir()
     try:
@@ -179,14 +200,6 @@ def _connect(options: argparse.Namespace) -> Done:
             file.unlink()
         if part.is_dir():
             part.rmdir()
-    if draw is not None:
-        draw(path)
-    kind = "along the orbit, the same function throughout" if path.exact else "trained"
-    words = f"a path {kind}; wrote {options.points} points to {folder}"
-    if path.losses:
-        ends = f"{path.losses[0]:.4g} and {path.losses[-1]:.4g}"
-        words = f"barrier {path.barrier:.4g}, losses of the ends {ends}; {words}"
-    return record, words, 0
 
 
 def _merge(options: argparse.Namespace) -> Done:

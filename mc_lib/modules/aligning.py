@@ -107,6 +107,13 @@ def point_of(chart: Chart, model: nn.Module | Point) -> Point:
 
     Raises:
         McLibError: as `Chart.point`, or the point is none of the chart.
+
+    >>> from mc_lib.modules import find_symmetry
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+    >>> found = find_symmetry(net, (torch.ones(4, 2),))
+    >>> w = found.chart.point(net)
+    >>> point_of(found.chart, w) is w
+    True
     """
     if isinstance(model, nn.Module):
         return chart.point(model)
@@ -150,6 +157,12 @@ def change_of_outputs(found: FoundSymmetry, v: Point, w: Point) -> float:
 
     Returns:
         The change; infinity where an output is no number.
+
+    >>> from mc_lib.modules import find_symmetry
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+    >>> found = find_symmetry(net, (torch.ones(4, 2),))
+    >>> change_of_outputs(found, found.chart.point(net), found.chart.point(net))
+    0.0
     """
     with torch.no_grad():
         x, y = (
@@ -174,6 +187,11 @@ def require_same_function(found: FoundSymmetry, w: Point, moved: Point) -> None:
 
     Raises:
         NotSymmetric: saying by how much.
+
+    >>> from mc_lib.modules import find_symmetry
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+    >>> found = find_symmetry(net, (torch.ones(4, 2),))
+    >>> require_same_function(found, found.chart.point(net), found.chart.point(net))
     """
     change = change_of_outputs(found, moved, w)
     if not change <= SAME[next(iter(named(w).values())).dtype]:

@@ -27,7 +27,30 @@ from mc_lib.trees import named, renamed
 def by_activations(
     found: FoundSymmetry, u: Point, w: Point, batches: Sequence[tuple[Any, ...]]
 ) -> Alignment:
-    """Return the alignment of two points by what weights read from their layers on data."""
+    """Return the alignment of two points by what weights read from their layers on data.
+
+    Args:
+        found: the symmetry of the architecture.
+        u: the goal, a point of its chart.
+        w: what is moved.
+        batches: inputs, tuples of arguments.
+
+    Returns:
+        The alignment; its objective is the squared distance of the shortest points, which may
+        grow.
+
+    Raises:
+        OutOfDomain: fewer than 2 samples.
+        McLibError: as `find_symmetry`.
+
+    >>> from mc_lib.modules import find_symmetry
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+    >>> found = find_symmetry(net, (torch.ones(4, 2),))
+    >>> w = found.chart.point(net)
+    >>> x = torch.tensor([[1.0, 2.0], [0.0, 1.0], [-1.0, 3.0], [2.0, 0.5]])
+    >>> by_activations(found, w, w, [(x,)]).after
+    0.0
+    """
     symmetry = found.symmetry
     base, short = balance(symmetry, u)
     first, start = balance(symmetry, w)
@@ -72,6 +95,13 @@ def traced(
 
     Raises:
         ShapeMismatch: on inputs of these shapes the module has another symmetry.
+
+    >>> from mc_lib.modules import find_symmetry
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+    >>> found = find_symmetry(net, (torch.ones(4, 2),))
+    >>> x = torch.ones(4, 2)
+    >>> len(traced(found, [(x,), (x,), (x[:1],)])[2])
+    2
     """
     shapes = [_shapes(x) for x in batches]
     same = [x for x, shape in zip(batches, shapes, strict=True) if shape == shapes[0]]
@@ -92,7 +122,22 @@ def _shapes(args: Any) -> list[Any]:
 
 
 def plain(chart: Chart, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a point with the gains that readers have taken over put to 1."""
+    """Return the tensors of a point with the gains that readers have taken over put to 1.
+
+    Args:
+        chart: of the architecture.
+        views: the point.
+
+    Returns:
+        The tensors by their names in the state dict.
+
+    >>> from mc_lib.modules import find_symmetry
+    >>> net = torch.nn.Sequential(torch.nn.LayerNorm(3), torch.nn.Linear(3, 2))
+    >>> _ = net[0].weight.data.fill_(2.0)
+    >>> chart = find_symmetry(net, (torch.ones(1, 3),)).chart
+    >>> torch.equal(plain(chart, chart.point(net))["1.weight"], 2 * net[1].weight)
+    True
+    """
     gains = {fold.gain for fold in chart.folds}
     ones = {k: torch.ones_like(x) if k in gains else x for k, x in views.items()}
     return chart.tensors(ones)

@@ -73,6 +73,13 @@ def losses_of(
 
     Raises:
         McLibError: as `loss_on`.
+
+    >>> from mc_lib.modules.find import find_symmetry
+    >>> net = torch.nn.Linear(1, 1, bias=False)
+    >>> chart, x = find_symmetry(net, (torch.ones(1, 1),)).chart, torch.ones(1, 1)
+    >>> losses = losses_of(chart, [(x, x), (x, 3 * x)], torch.nn.functional.mse_loss)
+    >>> [float(loss({"weight": 2 * x})) for loss in losses]
+    [1.0, 1.0]
     """
     whole = loss_on(chart, data, criterion)
     assert isinstance(whole, _Loss)

@@ -128,6 +128,11 @@ def recalibrate(module: nn.Module, inputs: Sequence[tuple[Any, ...]]) -> None:
     Args:
         module: any; its other parts stay in evaluation mode.
         inputs: one tuple of arguments for each batch; each counts the same.
+
+    >>> norm = nn.BatchNorm1d(1)
+    >>> recalibrate(norm, [(torch.tensor([[1.0], [3.0]]),)])
+    >>> norm.running_mean, norm.running_var
+    (tensor([2.]), tensor([2.]))
     """
     norms = [x for x in module.modules() if isinstance(x, _BatchNorm) and x.track_running_stats]
     kept = [x.momentum for x in norms]

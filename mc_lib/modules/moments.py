@@ -64,6 +64,14 @@ def moments(
 
     Returns:
         By the names of the responses, in float64.
+
+    >>> from mc_lib.modules import find_symmetry
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+    >>> found = find_symmetry(net, (torch.ones(4, 2),))
+    >>> w = found.chart.tensors(found.chart.point(net))
+    >>> sums = moments(found.graph, found.responses, (w, w), [(torch.ones(4, 2),)])
+    >>> sums["tanh"].count, tuple(sums["tanh"].cross.shape)
+    (4, (3, 3))
     """
     total: dict[str, Moments] = {}
     unit = set(unit)

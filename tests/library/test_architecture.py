@@ -238,7 +238,7 @@ def test_every_public_name_has_a_docstring_and_every_public_function_a_doctest(n
     for node in public(TREES[name].body):
         where = f"{name}.{node.name}"
         assert ast.get_docstring(node), f"{where} has no docstring"
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef) and unit(name) != COMMAND:
             examples = doctest.DocTestParser().get_examples(ast.get_docstring(node))
             assert examples, f"{where} has no doctest"
         else:
