@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nbformat
 
-from book.pipeline import compare, pages
+from book.pipeline import book, compare, pages
 from book.pipeline.profiles import ROOT, chapters
 
 CHAPTERS = ROOT / "_build" / "chapters"
@@ -62,6 +62,7 @@ def main() -> int:
     """Copy notebooks and arrays, and return the exit status."""
     compare.REFERENCE.mkdir(exist_ok=True)
     for name, target in chapters().items():
+        book.renew(CHAPTERS / f"{name}.ipynb", target)
         executed = nbformat.read(CHAPTERS / f"{name}.ipynb", as_version=4)
         nbformat.write(without_traces(executed), target)
         figures = CHAPTERS / f"{name}.records" / "figures"

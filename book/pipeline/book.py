@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import psutil
 
 from book.pipeline import engine, ledger, pages, profiles
@@ -55,8 +56,25 @@ def stage() -> None:
     for name in ("_config.yml", "_toc.yml", "book/pipeline/statements.yml"):
         shutil.copy(ROOT / name, STAGE / name)
     for name, source in chapters().items():
-        shutil.copy(BUILD / "chapters" / f"{name}.ipynb", STAGE / source.relative_to(ROOT))
+        executed = BUILD / "chapters" / f"{name}.ipynb"
+        renew(executed, source)
+        shutil.copy(executed, STAGE / source.relative_to(ROOT))
     pages.write(BUILD / "chapters", STAGE / "book")
+
+
+def renew(executed: Path, source: Path) -> None:
+    """Give an executed chapter its prose and captions of today: only code is executed again."""
+    ran, chapter = (nbformat.read(path, as_version=4) for path in (executed, source))
+    left = [cell for cell in ran.cells if cell.cell_type == "code"]
+    ran.cells = []
+    for cell in chapter.cells:
+        ran.cells.append(cell)
+        if cell.cell_type == "code":
+            done = left.pop(0)
+            cell.outputs, cell.execution_count = done.outputs, done.execution_count
+        if left and "injected-parameters" in left[0].metadata.get("tags", []):
+            ran.cells.append(left.pop(0))  # the values that a profile sets
+    nbformat.write(ran, executed)
 
 
 def _copy(source: Path, target: Path, *skip: str) -> None:

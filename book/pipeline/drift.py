@@ -8,7 +8,6 @@ instructions, and compares all that it shows with what is committed, as `make te
 
 import argparse
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def drift(notebook: Path, threads: int, instructions: str) -> list[str]:
     out.mkdir(parents=True, exist_ok=True)
     nbformat.write(parameterized(notebook, {"threads": threads}), copy)
     with variables({INSTRUCTIONS: instructions, "OMP_NUM_THREADS": str(threads)}):
-        said = compare.again(copy, records, *SHORT, output=subprocess.PIPE).stdout
+        said = compare.again(copy, records, *SHORT).stdout
     copy.with_suffix(".log").write_text(said, encoding="utf-8")
     cells = re.findall(r"^(?:FAILED|ERROR) .*::Cell (\d+)", said, re.M)
     lines = [f"cell {number} shows something else or fails" for number in cells]

@@ -16,7 +16,8 @@ from typing import IO, TextIO
 
 from book.pipeline.profiles import ROOT
 
-OURS = re.compile(r"error: |.*: executed in | +output: ")  # of our commands, of a dry run
+# of our commands, of a dry run
+OURS = re.compile(r"error: |.*: (executed in|taken from) | +output: ")
 
 
 class Busy(RuntimeError):

@@ -2,7 +2,8 @@
 
     python -m book.pipeline.execute CHAPTER OUT [--profile NAME] [--timeout SECONDS] [name=value]
 
-writes OUT.ipynb and the folder OUT.records with the chapter's claims and figures.
+writes OUT.ipynb and the folder OUT.records with the chapter's claims and figures. What nbval has
+executed from the same inputs, with `--made` as their digest, and found as committed, is taken.
 
 A run works in a folder of its own beside OUT and moves its results there at the end, so that
 nothing unfinished is ever found under OUT. A run that fails leaves OUT.failed.ipynb, up to and
@@ -24,11 +25,13 @@ import nbformat
 import psutil
 
 from book.pipeline import colophon, engine, profiles
+from book.pipeline.profiles import ROOT
 from book.pipeline.run import CHECKS, surroundings, variables
 
 RESULTS = (".records", ".ipynb")  # the notebook last: with it the run is whole
 SCRATCH = ".running-"
 LONGEST = 3600  # seconds for one cell, unless a command says otherwise
+COMPARED = ROOT / "_build" / "check"  # where nbval's results wait, each in a folder of its digest
 
 
 class ChapterFailed(Exception):
@@ -50,8 +53,7 @@ def execute(
             the results could not be written.
     """
     failed = out.with_suffix(".failed.ipynb")
-    for old in (*map(out.with_suffix, RESULTS), failed, *_abandoned(out)):
-        _remove(old)
+    _clear(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         prefix = f"{SCRATCH}{out.name}-{os.getpid()}-"
@@ -63,10 +65,31 @@ def execute(
                 if draft.with_suffix(".ipynb").exists():
                     draft.with_suffix(".ipynb").replace(failed)
                 raise
-            for suffix in RESULTS:
-                draft.with_suffix(suffix).replace(out.with_suffix(suffix))
+            _move(draft, out)
     except Exception as error:
         raise ChapterFailed(_message(notebook, values, failed, error)) from error
+
+
+def take(out: Path, made: str) -> bool:
+    """Move what nbval has executed from the inputs of this digest to `out`, if it is there."""
+    _clear(out)
+    try:
+        _move(COMPARED / made / out.name, out)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _move(source: Path, target: Path) -> None:
+    for suffix in RESULTS:
+        source.with_suffix(suffix).replace(target.with_suffix(suffix))
+
+
+def _clear(out: Path) -> None:
+    """Remove the results of an earlier run, and what a run that was killed left."""
+    failed = out.with_suffix(".failed.ipynb")
+    for old in (*map(out.with_suffix, RESULTS), failed, *_abandoned(out)):
+        _remove(old)
 
 
 def _run(notebook: Path, draft: Path, values: dict[str, Any], timeout: int, progress: bool) -> None:
@@ -88,9 +111,20 @@ def _run(notebook: Path, draft: Path, values: dict[str, Any], timeout: int, prog
             execution_timeout=timeout,
             extra_arguments=["--IPKernelApp.log_level=50"],
         )
+    record(executed, notebook, values, records, time.monotonic() - started)
+
+
+def record(
+    executed: nbformat.NotebookNode,
+    notebook: Path,
+    values: dict[str, Any],
+    records: Path,
+    seconds: float,
+) -> None:
+    """Add to the records of a run what ran, after its kernel has ended; refuse one that lacks."""
     _require_pictures(executed)
     parameters = profiles.defaults(notebook) | values
-    run = colophon.record(executed, parameters, time.monotonic() - started)
+    run = colophon.record(executed, parameters, seconds)
     run["estimated_mb"] = profiles.memory(notebook, values)
     (records / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
 
@@ -161,6 +195,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("chapter", help="its name, such as 04-connected-components, or its number")
     parser.add_argument("out", type=Path, help="the folder for the results, or their name in it")
     parser.add_argument("--profile", default="paper", help="the file profiles/PROFILE.yaml")
+    parser.add_argument("--made", default="", help="the digest of what the chapter is made from")
     parser.add_argument("--timeout", type=int, default=LONGEST, help="seconds for one cell")
     parser.add_argument("values", nargs="*", metavar="parameter=value")
     return parser.parse_intermixed_args(arguments)
@@ -183,6 +218,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         notebook, values = _asked(options)
         out = options.out / notebook.stem if options.out.is_dir() else options.out
+        if options.made and not values and take(out, options.made):
+            print(f"{notebook.stem}: taken from the comparison with what is committed")
+            return 0
         # with other parameters than the paper's a failing claim is a finding, and the run goes on
         with variables({CHECKS: "record"} if values else {}):
             execute(notebook, out, values, options.timeout, progress=sys.stderr.isatty())

@@ -21,6 +21,7 @@ if str(ROOT / "book") not in sys.path:
     sys.path.append(str(ROOT / "book"))  # where the chapters find the lab
 MEMORY = Path(__file__).with_name("memory.yml")
 DEFAULT = "default parameters"
+LONG = ("02", "04", "04b", "07")  # the chapters that take longest
 CASTS = ("integer", "integers", "number", "numbers")
 
 

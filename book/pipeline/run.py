@@ -48,6 +48,11 @@ def surroundings(records: Path, root: Path = ROOT) -> dict[str, str | None]:
     }
 
 
+def environ(settings: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the environment of a process of its own, with these variables."""
+    return {name: v for name, v in (os.environ | settings).items() if v is not None}
+
+
 @contextmanager
 def variables(settings: Mapping[str, str | None]) -> Iterator[None]:
     """Set environment variables, which the kernels inherit, for as long as this lasts."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 
-from book.pipeline.profiles import ROOT
+from book.pipeline.profiles import ROOT, chapters
 
 
 def of(notebook: Path, root: Path = ROOT) -> list[Path]:
@@ -22,17 +22,20 @@ def of(notebook: Path, root: Path = ROOT) -> list[Path]:
 
 def digest(notebook: Path, root: Path = ROOT) -> str:
     """Return a digest of all that a chapter is made from, but its parameters."""
-    making = [root / "book" / "pipeline" / name for name in ("execute.py", "run.py")]
+    making = [root / "book" / "pipeline" / f"{name}.py" for name in ("execute", "run", "kept")]
     files = [*of(notebook, root), root / "requirements.lock", *making]
     return hashlib.sha256((repr(code(notebook)) + of_files(files, root)).encode()).hexdigest()
 
 
 def pages(root: Path = ROOT) -> list[Path]:
-    """Return the files that the pages are made from besides chapters, and what makes them."""
+    """Return the files that the pages are made from, chapters with their prose, and their makers.
+
+    A chapter whose prose alone has changed is not executed again.
+    """
     files = [p for p in (root / "book").rglob("*") if p.suffix not in {".ipynb", ".npz", ".pyc"}]
     lab = root / "book" / "lab"  # of which the pages hold the scripts only
     ours = [p for p in files if p.suffix == ".js" or not p.is_relative_to(lab)]
-    return sorted([root / "_config.yml", root / "_toc.yml", *ours])
+    return sorted([root / "_config.yml", root / "_toc.yml", *ours, *chapters(root).values()])
 
 
 def of_files(files: Iterable[Path], root: Path = ROOT) -> str:

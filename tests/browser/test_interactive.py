@@ -1,10 +1,11 @@
 """The interactive figures answer to the mouse, the keyboard, the theme and the printer."""
 
 import re
+from contextlib import suppress
 
 import pytest
 from conftest import HTML, PAGES
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, TimeoutError
 from test_pages import barriers
 
 FIGURES = {
@@ -68,13 +69,10 @@ def test_a_slider_and_a_change_of_theme_leave_the_eye_where_it_is(tab: Page, sit
     assert figure.evaluate(EYE) == eye
 
 
-def wait(tab: Page, condition: str, figure: Locator, old: str) -> None:
-    tab.wait_for_function(condition, arg=[figure.element_handle(), old])
-
-
-def require_change(tab: Page, figure: Locator, before: str) -> None:
+def require_change(tab: Page, figure: Locator, before: str, limit: int = 60_000) -> None:
     """Wait until another drawing is there: without graphics hardware a surface takes seconds."""
-    wait(tab, f"([e, old]) => ({STATE})(e) !== old", figure, before)
+    other = f"([e, old]) => ({STATE})(e) !== old"
+    tab.wait_for_function(other, arg=[figure.element_handle(), before], timeout=limit)
 
 
 def drag(tab: Page, figure: Locator) -> None:
@@ -95,8 +93,8 @@ def drag(tab: Page, figure: Locator) -> None:
             tab.mouse.move(x + step * box["width"], y)
             tab.wait_for_timeout(200)
         tab.mouse.up()
-        tab.wait_for_timeout(1000)
-        if figure.evaluate(STATE) != before:
+        with suppress(TimeoutError):
+            require_change(tab, figure, before, 1000)
             return
     pytest.fail("ten drags changed nothing")
 

@@ -266,15 +266,22 @@ def save(folder, **figures):
 
 def compare_arrays(folder, monkeypatch):
     """The exit status of the comparison, where nbval found nothing and drew into folder/a."""
-    monkeypatch.setattr(compare, "again", lambda *_: SimpleNamespace(returncode=0))
-    (folder / "a").rename(folder / "figures")
-    return compare.main(folder, folder / "b")
+
+    def again(notebook, records, *_):
+        records.mkdir(parents=True)
+        (folder / "a").rename(records / "figures")
+        return SimpleNamespace(returncode=0, stdout="passed")
+
+    monkeypatch.setattr(compare, "COMPARED", folder / "check")
+    monkeypatch.setattr(compare, "chapters", lambda: {CHAPTER: profiles.chapters()[CHAPTER]})
+    monkeypatch.setattr(compare, "again", again)
+    return compare.main(folder / "b")
 
 
 def test_equal_figures_have_no_differences(tmp_path, monkeypatch):
     save(tmp_path / "a", f={"x": np.arange(3.0)})
     save(tmp_path / "b", f={"x": np.arange(3.0) * (1 + 1e-8)})
-    assert compare.differences(tmp_path / "a", tmp_path / "b") == []
+    assert compare.differences([tmp_path / "a"], tmp_path / "b") == []
     assert compare_arrays(tmp_path, monkeypatch) == 0
 
 
@@ -292,7 +299,7 @@ def test_equal_figures_have_no_differences(tmp_path, monkeypatch):
 def test_different_figures_are_told_apart(tmp_path, monkeypatch, ours, theirs, message, capsys):
     save(tmp_path / "a", **ours)
     save(tmp_path / "b", **theirs)
-    (line,) = compare.differences(tmp_path / "a", tmp_path / "b")
+    (line,) = compare.differences([tmp_path / "a"], tmp_path / "b")
     assert re.search(message, line)
     assert compare_arrays(tmp_path, monkeypatch) == 1
     assert line in capsys.readouterr().err
