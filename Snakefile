@@ -16,6 +16,7 @@ SETTINGS = profiles.profile(PROFILE)
 CHAPTERS = profiles.chapters()
 DIGESTS = {name: sources.digest(path) for name, path in CHAPTERS.items()}
 BOOK = sources.of_files(sources.pages())
+TEXT = [sources.text(path) for path in CHAPTERS.values()]
 
 
 rule book:
@@ -24,7 +25,7 @@ rule book:
     output:
         touch("_build/book.done"),
     params:
-        made=f"{BOOK} {PROFILE} {SETTINGS} {DIGESTS}",
+        made=f"{BOOK} {PROFILE} {SETTINGS} {DIGESTS} {TEXT}",
     shell:
         "{sys.executable:q} -m book.pipeline.book --pages"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nbformat
 
-from book.pipeline import compare, pages
+from book.pipeline import compare, pages, sources
 from book.pipeline.profiles import ROOT, chapters
 
 CHAPTERS = ROOT / "_build" / "chapters"
@@ -63,7 +63,7 @@ def main() -> int:
     compare.REFERENCE.mkdir(exist_ok=True)
     for name, target in chapters().items():
         executed = nbformat.read(CHAPTERS / f"{name}.ipynb", as_version=4)
-        nbformat.write(without_traces(executed), target)
+        nbformat.write(without_traces(sources.with_text_of(target, executed)), target)
         figures = CHAPTERS / f"{name}.records" / "figures"
         print(f"adopted {name}")
         for line in adopt_figures(figures, compare.REFERENCE):

@@ -10,9 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import psutil
 
-from book.pipeline import engine, ledger, pages, profiles
+from book.pipeline import engine, ledger, pages, profiles, sources
 from book.pipeline.profiles import ROOT, chapters
 
 BUILD = ROOT / "_build"
@@ -55,7 +56,9 @@ def stage() -> None:
     for name in ("_config.yml", "_toc.yml", "book/pipeline/statements.yml"):
         shutil.copy(ROOT / name, STAGE / name)
     for name, source in chapters().items():
-        shutil.copy(BUILD / "chapters" / f"{name}.ipynb", STAGE / source.relative_to(ROOT))
+        executed = nbformat.read(BUILD / "chapters" / f"{name}.ipynb", as_version=4)
+        shown = sources.with_text_of(source, executed)
+        nbformat.write(shown, STAGE / source.relative_to(ROOT))
     pages.write(BUILD / "chapters", STAGE / "book")
 
 

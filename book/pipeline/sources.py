@@ -50,6 +50,37 @@ def code(notebook: Path) -> list[tuple[str, list[str]]]:
     return [(c.source, c.metadata.get("tags", [])) for c in cells if c.cell_type == "code"]
 
 
+def text(notebook: Path) -> str:
+    """Return a digest of all of a chapter that is not executed: text, captions, titles of folds."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    said = [(c.metadata, c.source if c.cell_type != "code" else "") for c in cells]
+    return hashlib.sha256(repr(said).encode()).hexdigest()
+
+
+def with_text_of(notebook: Path, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return an executed chapter with its text as it is now, since text does not execute it again.
+
+    A chapter whose code has changed since is returned as it was executed.
+    """
+    now = nbformat.read(notebook, as_version=4)
+    injected = [c for c in executed.cells if "injected-parameters" in c.metadata.get("tags", [])]
+    runs = [c for c in executed.cells if c.cell_type == "code" and c not in injected]
+    if [c.source for c in runs] != [source for source, _ in code(notebook)]:
+        return executed
+    left, cells = iter(runs), []
+    for cell in now.cells:
+        if cell.cell_type == "code":
+            run = next(left)
+            cell.outputs, cell.execution_count = run.outputs, run.execution_count
+            kept = {k: v for k, v in run.metadata.items() if k in {"papermill", "execution"}}
+            cell.metadata.update(kept)
+        cells.append(cell)
+        if "parameters" in cell.metadata.get("tags", []):
+            cells += injected
+    executed.cells = cells
+    return executed
+
+
 def lab(notebook: Path, root: Path = ROOT) -> set[Path]:
     """Return the files of book/lab that a chapter uses, itself or through another of them."""
     left = set(_used("\n".join(source for source, _ in code(notebook)), root))
