@@ -1,4 +1,4 @@
-"""Chapter 5: the loss between two minima, over all orders of the second's neurons (5.4)."""
+"""Chapter 5a: the loss between two minima, over all orders of the second's neurons (5.4)."""
 
 import functools
 import itertools

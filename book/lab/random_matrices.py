@@ -1,4 +1,4 @@
-"""Chapter 3: random matrices, paths through them, groups of the plane.
+"""Chapter 3b: random matrices, paths through them, groups of the plane.
 
 Normal numbers are drawn in float64 and then converted, so that the same seed gives the same
 case in float64 and, rounded, in float32. (In float32 what torch draws from one seed depends

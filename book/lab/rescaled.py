@@ -1,4 +1,4 @@
-"""Chapters 5 and 5b: a minimum, its rescalings, and the segments between them (Section 5.2)."""
+"""Chapters 5, 5a and 5b: a minimum, its rescalings, and the segments between them (Section 5.2)."""
 
 from dataclasses import dataclass, fields, replace
 

@@ -1,4 +1,4 @@
-"""Chapters 3 and 4: connected components of a set given by its cells on a grid."""
+"""Chapters 3, 3b and 4: connected components of a set given by its cells on a grid."""
 
 from typing import Any
 

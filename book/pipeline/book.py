@@ -63,9 +63,15 @@ def stage() -> None:
 
 
 def renew(executed: Path, source: Path) -> None:
-    """Give an executed chapter its prose and captions of today: only code is executed again."""
+    """Give an executed chapter its prose and captions of today: only code is executed again.
+
+    One whose code has changed since stays as it was executed.
+    """
     ran, chapter = (nbformat.read(path, as_version=4) for path in (executed, source))
     left = [cell for cell in ran.cells if cell.cell_type == "code"]
+    ours = [x.source for x in left if "injected-parameters" not in x.metadata.get("tags", [])]
+    if ours != [cell.source for cell in chapter.cells if cell.cell_type == "code"]:
+        return
     ran.cells = []
     for cell in chapter.cells:
         ran.cells.append(cell)

@@ -64,6 +64,14 @@ def test_growth_shows_marks_and_lines_on_every_scale():
     assert texts(figure) == ["a", "b"]
 
 
+def test_marks_on_one_line_take_turns():
+    line = ROWS[:1].expand(2, -1)
+    for axes in figures.growth(X, line, line, ["a", "b"], ("x", "y")).axes:
+        assert [marks.get_markevery() for marks in axes.lines[1::2]] == [(0, 2), (1, 2)]
+    (axes,) = figures.growth(X, ROWS, ROWS, ["a", "b"], ("x", "y")).axes
+    assert [marks.get_markevery() for marks in axes.lines] == [None] * 4
+
+
 def test_many_values_are_not_all_named():
     x = torch.arange(1.0, 10.0)
     (axes,) = figures.growth(x, x[None], x[None], ["a"], ("in", "out")).axes
@@ -82,14 +90,21 @@ def test_brackets_show_the_band_and_the_leading_term():
     assert texts(figure) == ["best permutation", "lower bound", "leading term"]
 
 
+def test_four_brackets_stand_in_a_square():
+    figure = figures.brackets(X, *[ROWS[[0, 1, 0]]] * 3, ["a", "b", "c"])
+    spots = [axes.get_subplotspec().get_geometry()[:3] for axes in figure.axes]
+    assert spots == [(2, 2, 0), (2, 2, 1), (2, 2, 2)]
+
+
 def test_heatmaps_share_one_scale():
     scores = torch.stack([torch.eye(3), torch.full((3, 3), 0.5)])
-    figure = figures.heatmaps(scores, ["sharp", "soft"])
+    figure = figures.heatmaps(scores, ["sharp", "soft"], ("key", "query"))
     for axes, x, name in zip(figure.axes, scores, ["sharp", "soft"], strict=False):
         (image,) = axes.images
         np.testing.assert_array_equal(image.get_array(), x)
         assert image.get_clim() == (0, 1)
-        assert axes.get_xlabel() == name
+        assert (axes.get_title(), axes.get_xlabel()) == (name, "key")
+    assert figure.axes[0].get_ylabel() == "query"
 
 
 def test_pairs_show_both_kinds_and_all_three_bounds():
@@ -142,9 +157,10 @@ def test_spreads_show_the_median_and_the_middle_80_percent():
         pytest.param(
             lambda: figures.brackets(X, ROWS[:0], ROWS[:0], ROWS[:0], []), id="no brackets"
         ),
-        pytest.param(lambda: figures.heatmaps(torch.eye(2), ["a"]), id="heatmaps"),
+        pytest.param(lambda: figures.heatmaps(torch.eye(2), ["a"], ("j", "i")), id="heatmaps"),
         pytest.param(
-            lambda: figures.heatmaps(torch.eye(2)[None], ["a", "b"]), id="heatmaps with two names"
+            lambda: figures.heatmaps(torch.eye(2)[None], ["a", "b"], ("j", "i")),
+            id="heatmaps with two names",
         ),
         pytest.param(lambda: figures.pairs(X, X[:2], X > 1, 1.0, 1.0, 1.0), id="pairs"),
         pytest.param(

@@ -17,18 +17,19 @@ def closed():
     plt.close("all")
 
 
-def test_losses_are_drawn_over_their_times_and_not_below_the_floor():
+def test_losses_are_drawn_over_their_times_and_0_has_a_place():
     t = torch.tensor([0.0, 0.5, 1.0])
     path = torch.tensor([[0.0, 1e-33, 0.0], [1e-20, 2e-20, 0.0]], dtype=torch.float64)
     segment = torch.tensor([[0.0, 2.0, 0.0], [0.0, 3.0, 0.0]], dtype=torch.float64)
-    axes = figures.path_against_segment(t, path, segment, floor=1e-32).axes[0]
-    assert axes.get_yscale() == "log"
+    axes = figures.path_against_segment(t, path, segment, linear=1.0).axes[0]
+    assert axes.get_yscale() == "symlog" and axes.get_ylim()[0] < 0
+    assert axes.yaxis.get_transform().linthresh == 1.0
     heights = [list(line.get_ydata()) for line in axes.lines]
     assert heights == [
-        [1e-32, 2.0, 1e-32],
-        [1e-32, 3.0, 1e-32],
-        [1e-32, 1e-32, 1e-32],
-        [1e-20, 2e-20, 1e-32],
+        [0.0, 2.0, 0.0],
+        [0.0, 3.0, 0.0],
+        [0.0, 1e-33, 0.0],
+        [1e-20, 2e-20, 0.0],
     ]
     colours = [line.get_color() for line in axes.lines]
     assert colours[0] == colours[1] != colours[2] == colours[3]
@@ -41,12 +42,14 @@ def test_losses_are_drawn_as_mean_and_band():
         "(b)": {"curve": losses, "segment": 2 * losses},
         "(c)": {"segment": losses, "fibre": losses},
     }
-    figure = figures.losses_with_spread(t, panels, "loss", floor=0.5)
+    figure = figures.losses_with_spread(t, panels, "loss", linear=0.5)
     first, second = figure.axes
-    np.testing.assert_allclose(first.lines[0].get_ydata(), [4.5 / 3, 3.0])
+    np.testing.assert_allclose(first.lines[0].get_ydata(), [(4 + 1e-9) / 3, 3.0])
     band = first.collections[0].get_paths()[0].vertices
-    assert (band[:, 1].min(), band[:, 1].max()) == (0.5, 6.0)
-    assert first.get_yscale() == second.get_yscale() == "log"
+    assert (band[:, 1].min(), band[:, 1].max()) == (float(losses.min()), 6.0)
+    assert first.get_yscale() == second.get_yscale() == "symlog"
+    above = figures.losses_with_spread(t, panels, "loss", linear=1e-10).axes
+    assert [axes.get_yscale() for axes in above] == ["log", "log"]  # nothing is below
     assert first.lines[1].get_color() == second.lines[0].get_color()  # segments everywhere
     assert first.lines[0].get_color() != first.lines[1].get_color()
     assert (first.get_xlabel(), first.get_ylabel()) == ("$t$\n(b)", "loss")

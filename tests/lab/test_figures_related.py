@@ -16,15 +16,15 @@ def closed():
 
 def test_each_path_has_a_panel_over_the_segment():
     t = torch.linspace(0, 1, 5)
-    figure = figures.paths_beside_segment(t, {n: 1 + t for n in "abcd"}, 3 - t)
-    assert [a.get_title() for a in figure.axes] == list("abcd")
+    figure = figures.paths_beside_segment(t, {n: 1 + t for n in "abcdef"}, 3 - t)
+    assert [a.get_title() for a in figure.axes] == list("abcdef")
     for axes in figure.axes:
         segment, path = axes.lines
         assert segment.get_ydata().tolist() == (3 - t).tolist()
         assert path.get_ydata().tolist() == (1 + t).tolist()
         assert axes.get_yscale() == "log"
     below = [axes.xaxis.get_tick_params()["labelbottom"] for axes in figure.axes]
-    assert below == [False, True, True, True]  # the lowest panel of each column
+    assert below == [False, True, True, True, True, True]  # the lowest panel of each column
 
 
 def test_barriers_show_every_pair_and_the_mean():

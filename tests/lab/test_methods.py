@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import mc_lib as mc
-from lab.methods import MethodTable, measure_method
+from lab import methods
+from lab.methods import MethodTable, measure_method, paste_as
 
 
 def test_the_table_says_what_was_measured(problem):
@@ -42,6 +43,15 @@ def test_held_out_data_are_measured_on_the_test_network(problem):
     page = MethodTable((found,))._repr_html_()
     assert "<td>a &amp; b</td><td>no</td>" in page
     assert f"<td>{float(found.train):.3f}</td>" in page  # of one pair there is no spread
+
+
+def test_what_is_pasted_bears_the_name_that_the_page_asks_for(monkeypatch):
+    """Where myst-nb looks for it, and without the prefix that would hide it in the notebook."""
+    seen = []
+    monkeypatch.setattr(methods, "display", lambda *shown, metadata: seen.append((shown, metadata)))
+    table = MethodTable(())
+    paste_as("methods", table)
+    assert seen == [((table,), {"scrapbook": {"name": "methods", "mime_prefix": ""}})]
 
 
 @pytest.mark.bad_input

@@ -187,3 +187,8 @@ def test_prose_and_captions_are_those_of_today_and_what_was_executed_stays(tmp_p
         ]
         assert found[-1].metadata["mystnb"] and found[-1].outputs[0].text == "1"
         assert found[-1].execution_count == 3 and found[2].metadata["tags"]
+    new[3].source = "print(seed + 1)"  # of which nothing has been executed
+    new[0].source = "# Newer"
+    nbformat.write(nbformat.v4.new_notebook(cells=new), now)
+    book.renew(ran, now)
+    assert nbformat.read(ran, as_version=4).cells[0].source == "# New"

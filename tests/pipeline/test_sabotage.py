@@ -6,7 +6,7 @@ from book.pipeline import sabotage
 from book.pipeline.sabotage import Outcome, Sabotage
 
 EVERY = sabotage.listed()
-CHAPTER = "03-preliminaries"
+CHAPTER = "03b-groups-and-orbits"
 TEXT = "G.has_real_log(torch.stack((g, -one)))"
 
 

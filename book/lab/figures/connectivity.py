@@ -1,5 +1,6 @@
-"""Chapters 5 and 5b: barriers of rescaled and permuted minima, orbits, random pairs."""
+"""Chapters 5, 5a and 5b: barriers of rescaled and permuted minima, orbits, random pairs."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,7 +78,8 @@ def growth(
     Args:
         x: shape (T,).
         measured: one row a series, shape (s, T).
-        formula: the same shape; rows that are the same throughout are drawn once.
+        formula: the same shape; where all rows are the same, the series take turns, so that no
+            mark covers another.
         names: of the series, s of them, at most 5.
         labels: of the two axes.
         scales: "log" or "linear", one panel for each; for both axes.
@@ -103,6 +105,7 @@ def growth(
     if not scales or not set(scales) <= {"log", "linear"}:
         raise OutOfDomain(f"scales are 'log' or 'linear', got {list(scales)}")
     times, points, lines = (a.numpy(force=True) for a in (x, measured, formula))
+    one_line = len(names) > 1 and bool((lines == lines[0]).all())
     with plt.rc_context(STYLE):
         size = (6.0 if len(scales) == 1 else 3.5 * len(scales), 3.6)
         figure, grid = plt.subplots(
@@ -113,6 +116,8 @@ def growth(
                 colour = COLOURS[i]
                 axes.plot(times, lines[i], color=colour, linewidth=1)
                 style: Any = {"linestyle": "none", "markerfacecolor": "none"}
+                if one_line:  # the marks lie on it by turns, none on top of another
+                    style["markevery"] = (i, len(names))
                 axes.plot(times, points[i], marker=mark, color=colour, label=name, **style)
             axes.set(xlabel=labels[0], ylabel=labels[1], xscale=scale, yscale=scale)
             if len(x) <= 8:  # few enough to name each
@@ -150,32 +155,38 @@ def brackets(
         raise ShapeMismatch(f"expected (T,) and three times (s, T) for s names, got {shapes}")
     x, low, high, line = (a.numpy(force=True) for a in (m, lower, upper, leading))
     with plt.rc_context(STYLE):
+        columns = min(2, len(names))
+        rows = math.ceil(len(names) / columns)
         figure, grid = plt.subplots(
-            1,
-            len(names),
-            figsize=(2.6 * len(names), 3.2),
+            rows,
+            columns,
+            figsize=(3.4 * columns, 2.5 * rows + 0.4),
             squeeze=False,
             sharey=True,
             layout="constrained",
         )
-        for i, (axes, name) in enumerate(zip(grid[0], names, strict=True)):
+        for spare in grid.flat[len(names) :]:
+            spare.remove()
+        for i, (axes, name) in enumerate(zip(grid.flat, names, strict=False)):
             axes.fill_between(x, low[i], high[i], color=CURVE, alpha=0.2, linewidth=0)
             axes.loglog(x, high[i], "o", color=CURVE, markersize=4, label="best permutation")
             axes.loglog(x, low[i], "--", color=CURVE, label="lower bound")
             axes.loglog(x, line[i], color=REFERENCE, linewidth=1, label="leading term")
             axes.set(xlabel=f"$m$\n{name}")
-        grid[0][0].set_ylabel(r"loss / $\Vert Y\Vert^2$")
+        for axes in grid[:, 0]:
+            axes.set_ylabel(r"loss / $\Vert Y\Vert^2$")
         handles, texts = grid[0][0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside upper center", ncols=3)
         return figure
 
 
-def heatmaps(scores: Tensor, names: Sequence[str]) -> Figure:
+def heatmaps(scores: Tensor, names: Sequence[str], sides: tuple[str, str]) -> Figure:
     """Draw matrices with entries in [0, 1] side by side.
 
     Args:
         scores: shape (s, p, q).
-        names: what stands under each of the s matrices.
+        names: what stands over each of the s matrices.
+        sides: what the columns are, and what the rows.
 
     Returns:
         The figure.
@@ -183,7 +194,7 @@ def heatmaps(scores: Tensor, names: Sequence[str]) -> Figure:
     Raises:
         ShapeMismatch: the shapes are not those.
 
-    >>> len(heatmaps(torch.eye(2)[None], ["identity"]).axes)  # the second is the scale
+    >>> len(heatmaps(torch.eye(2)[None], ["identity"], ("j", "i")).axes)  # the second is the scale
     2
     """
     if scores.ndim != 3 or len(scores) != len(names) or not names:
@@ -192,11 +203,12 @@ def heatmaps(scores: Tensor, names: Sequence[str]) -> Figure:
         )
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(
-            1, len(names), figsize=(2.2 * len(names), 2.5), squeeze=False, layout="constrained"
+            1, len(names), figsize=(2.2 * len(names), 2.8), squeeze=False, layout="constrained"
         )
         for axes, x, name in zip(grid[0], scores, names, strict=True):
             image = axes.imshow(x.numpy(force=True), vmin=0, vmax=1, cmap="cividis")
-            axes.set(xlabel=name, xticks=[], yticks=[])
+            axes.set(title=name, xlabel=sides[0], xticks=[], yticks=[])
+        grid[0][0].set_ylabel(sides[1])
         figure.colorbar(image, ax=grid[0].tolist(), shrink=0.8)
         return figure
 
@@ -238,10 +250,12 @@ def pairs(
         )
         ends = torch.stack([distance.min(), distance.max()])
         line = (ends, ceiling * ends**4)
-        axes.plot(*(a.numpy(force=True) for a in line), color=REFERENCE, label="ceiling")
-        axes.axhline(floor, color=REFERENCE, linestyle="--", label="floor (two)")
-        axes.axvline(nearest, color=REFERENCE, linestyle=":", label="nearest (two)")
-        figure.legend(loc="outside upper center", ncols=3)
+        axes.plot(
+            *(a.numpy(force=True) for a in line), color=REFERENCE, label="highest at this distance"
+        )
+        axes.axhline(floor, color=REFERENCE, linestyle="--", label="lowest between two components")
+        axes.axvline(nearest, color=REFERENCE, linestyle=":", label="distance of the components")
+        figure.legend(loc="outside upper center", ncols=2)
         return figure
 
 

@@ -1,4 +1,4 @@
-"""Chapter 3: pieces of plane sets, determinants along paths, shares of logarithms."""
+"""Chapters 3 and 3b: pieces of plane sets, determinants along paths, shares of logarithms."""
 
 from collections.abc import Sequence
 from typing import Any

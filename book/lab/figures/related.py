@@ -1,6 +1,7 @@
 """Chapter 2: the older methods side by side, the loss along every path and all barriers."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from lab.figures.style import CURVE, SEGMENT, STYLE
 from mc_lib.errors import ShapeMismatch
 
-COLUMNS = 3
+COLUMNS = 5
 LINEAR = 1e-3  # below this a barrier is drawn on a linear scale, so that 0 has a place
 
 
@@ -43,7 +44,7 @@ def paths_beside_segment(t: Tensor, losses: Mapping[str, Tensor], segment: Tenso
     rows = math.ceil(len(losses) / COLUMNS)
     shape: Any = {"nrows": rows, "ncols": min(COLUMNS, len(losses)), "squeeze": False}
     with plt.rc_context(STYLE):
-        size = (7.2, 1.75 * rows + 0.5)
+        size = (8.4, 2.2 * rows + 0.5)
         figure, grid = plt.subplots(**shape, figsize=size, sharex=True, sharey=True)
         figure.set_layout_engine("constrained")
         panels = list(grid.flat)
@@ -51,8 +52,8 @@ def paths_beside_segment(t: Tensor, losses: Mapping[str, Tensor], segment: Tenso
         for axes, (name, y) in zip(panels, losses.items(), strict=False):
             axes.semilogy(x, segment.numpy(force=True), color=SEGMENT, linestyle="--")
             axes.semilogy(x, y.numpy(force=True), color=CURVE)
-            axes.set_title(name, fontsize=9)
-            axes.set_xlim(0, 1)
+            axes.set_title(textwrap.fill(name, 18), fontsize=9)
+            axes.set(xlim=(0, 1), xticks=[0, 0.5, 1])
         for axes in panels[len(losses) :]:
             axes.remove()
         for axes in panels[max(len(losses) - COLUMNS, 0) : len(losses)]:
