@@ -1,5 +1,7 @@
 """Alignment of layers over layers: planted elements found again, from orbits' shortest points."""
 
+from functools import cache
+
 import pytest
 import torch
 from families import BERT, GPT, LLaMA, ResNet, Sizes, ViT, generic
@@ -36,7 +38,9 @@ MODELS = {
 }
 
 
+@cache
 def case(label, seed=0):
+    """A model in general position, its inputs and its symmetry; tests leave them as they are."""
     model, x = MODELS[label]()
     model = generic(model.double(), seed)
     return model, (x,), mc.find_symmetry(model, (x,))

@@ -108,6 +108,7 @@ def common():
         **{"scale": 1.0, "biases": True, "barrier_limit": 0.1, "drop_limit": 0.1, "inner": 0},
         **{"model": linear_map(), "args": (EYE.repeat(8, 1),), "data": [(EYE, EYE)]},
         **{"found": found(), "criterion": torch.nn.functional.mse_loss, "over": (), "at": None},
+        **{"models": [linear_map(), linear_map()], "by": "weights", "held_out": None},
         **{"outer": 1, "layers": [mc.Layer(mc.GeneralLinear(2))], "signs": (1,)},
     }
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from safetensors.torch import save_file
 
 from book.pipeline import sweep_plan
 from book.pipeline.profiles import ROOT
@@ -74,6 +75,33 @@ def test_the_example_of_the_readme_runs():
     found, x, model = names["found"], names["x"], names["model"]
     assert found.dimension == 8 and not torch.equal(names["u"]["0.weight"], names["v"]["0.weight"])
     torch.testing.assert_close(found.chart.module(names["v"])(x), model(x))
+    there = found.chart.module(names["aligned"].moved)
+    torch.testing.assert_close(there(x), names["other"](x))
+    assert not names["path"].exact and names["merged"].loss > 0
+
+
+def test_the_commands_on_checkpoints_of_the_readme_run(tmp_path):
+    lines = re.findall(r"^mc .*$", README, re.M)
+    assert [line.split()[1] for line in lines] == ["compare", "merge"]
+    code = """import torch
+def net():
+    return torch.nn.Linear(3, 2), torch.ones(4, 3), torch.nn.functional.mse_loss
+def pairs():
+    return [(torch.ones(4, 3), torch.ones(4, 2))]
+"""
+    (tmp_path / "my_models.py").write_text(code)
+    state = torch.nn.Linear(3, 2, dtype=torch.float32).state_dict()
+    torch.save(state, tmp_path / "b.pt")
+    save_file(state, tmp_path / "a.safetensors")
+    for line in lines:
+        done = subprocess.run(
+            [os.path.join(os.path.dirname(sys.executable), "mc"), *line.split()[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mean.safetensors").exists()
 
 
 def test_every_command_of_the_readme_is_known_to_make_and_started_here():
