@@ -11,8 +11,8 @@ from mc_lib.alignment.anchored import align_anchored
 from mc_lib.alignment.balance import balance
 from mc_lib.comparison import CLOSE, compare
 from mc_lib.curves import Line
-from mc_lib.kinds import require_number
-from mc_lib.landscape import barrier
+from mc_lib.kinds import require_count, require_number
+from mc_lib.landscape import loss_along
 from mc_lib.modules.aligning import align_models, change_of_outputs, point_of
 from mc_lib.modules.found import FoundSymmetry
 from mc_lib.modules.losses import loss_on
@@ -36,7 +36,7 @@ class Relation:
         null: the same after alignment, of weights shuffled inside each tensor: what the group
             can reach by chance.
         outputs: the change of the outputs on the example inputs, relative to their size.
-        barrier: of the loss between them as they lie; None without data.
+        barrier: of the loss between them as they lie, at equally spaced times; None without data.
         aligned_barrier: the lowest after alignment by weights or by activations.
         by: that alignment.
         limit: the largest barrier at which averaging is advised.
@@ -130,6 +130,7 @@ def compare_models(  # type: ignore[misc]
     'copy'
     """
     require_number(barrier_limit, "the limit of the barrier")
+    require_count(points, "the number of times", 2)
     a, b = point_of(net.chart, u), point_of(net.chart, v)
     require_same_tree(a, b)
     short = [balance(net.symmetry, x)[1] for x in (a, b)]
@@ -150,10 +151,7 @@ def compare_models(  # type: ignore[misc]
         ways["activations"] = align_models(net, a, b, by="activations", data=data).moved
         ends = {"as they lie": b, **ways}
         with torch.no_grad():
-            barriers = {
-                name: barrier(Line(a, x), loss, points=points, refine=1).excess
-                for name, x in ends.items()
-            }
+            barriers = {name: _excess(Line(a, x), loss, points) for name, x in ends.items()}
     by_weights, by_data = (barriers.get(x, 0.0) for x in ("weights", "activations"))
     best = "activations" if by_data < by_weights - CLOSE else "weights"
     return Relation(
@@ -166,6 +164,13 @@ def compare_models(  # type: ignore[misc]
         best,
         barrier_limit,
     )
+
+
+def _excess(line: Line, loss: Callable[[Point], Tensor], points: int) -> float:
+    """Return the most by which the loss exceeds its chord, at equally spaced times."""
+    t = torch.linspace(0, 1, points, dtype=next(iter(named(line.start).values())).dtype)
+    losses = loss_along(line, loss, t).cpu()
+    return float((losses - (1 - t) * losses[0] - t * losses[-1]).max())
 
 
 def _seen(w: Point, free: set[str]) -> Mapping[str, Tensor]:
