@@ -77,6 +77,7 @@ def align_models(  # type: ignore[misc]
     """
     a, b = point_of(symmetry.chart, u), point_of(symmetry.chart, w)
     require_same_tree(a, b)
+    require_kind(by, str, "what is compared")
     if by not in ("weights", "activations", "loss"):
         raise OutOfDomain(f'by is "weights", "activations" or "loss", got {by!r}')
     require_count(steps, "the number of steps")

@@ -109,7 +109,7 @@ def connect_models(  # type: ignore[misc]
     near = torch.finfo(next(iter(named(a).values())).dtype).eps ** 0.5
     if float(distance(a, by_weights.moved)) <= near * float(norm(a)):
         curve, d = _orbit(net.symmetry, a, by_weights)
-        return _path(net, curve, d, True, held_out or data, criterion)
+        return _path(net, curve, d, True, data if held_out is None else held_out, criterion)
     if data is None or criterion is None:
         raise OutOfDomain(
             "the two models are not on one orbit: to train a curve between them, connect needs "
@@ -122,7 +122,7 @@ def connect_models(  # type: ignore[misc]
     chosen = ways[halves.index(min(halves))]
     order = torch.Generator() if generator is None else generator
     curve = _trained(a, chosen.moved, losses, steps, rate, order)
-    return _path(net, curve, chosen.g, False, held_out or data, criterion)
+    return _path(net, curve, chosen.g, False, data if held_out is None else held_out, criterion)
 
 
 def _path(

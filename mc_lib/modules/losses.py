@@ -13,6 +13,9 @@ from mc_lib.kinds import require_count, require_kind
 from mc_lib.modules.chart import Chart
 from mc_lib.trees import Point, named, require_point
 
+FAILS = (RuntimeError, TypeError, ValueError, IndexError, AttributeError)
+"""What modules and criteria raise on data that do not fit them; also where torch has no kernel."""
+
 
 def loss_on(
     model: nn.Module | Chart,
@@ -82,8 +85,7 @@ def losses_of(
     [1.0, 1.0]
     """
     whole = loss_on(chart, data, criterion)
-    assert isinstance(whole, _Loss)
-    return [whole.of([pair]) for pair in data]
+    return [whole.of([pair]) for pair in data]  # type: ignore[attr-defined]
 
 
 class _Loss:
@@ -141,11 +143,27 @@ class _Loss:
         return torch.func.vmap(self._one, randomness="same")(dict(xs))
 
     def _one(self, xs: Mapping[str, Tensor]) -> Tensor:
-        tensors = dict(xs) if self.chart is None else self.chart.tensors(dict(xs))
+        return self.of_mean([xs])
+
+    def of_mean(self, points: Sequence[Mapping[str, Tensor]]) -> Tensor:
+        """Return the loss of the mean of the outputs at several points: of an ensemble."""
+        tensors = [dict(w) if self.chart is None else self.chart.tensors(dict(w)) for w in points]
         total, count = torch.zeros(()), 0
         for inputs, targets in self.data:
             args = inputs if isinstance(inputs, tuple) else (inputs,)
             n = len(targets) if isinstance(targets, Tensor) and targets.ndim else 1
-            outputs = torch.func.functional_call(self.module, tensors, args)
-            total, count = total + n * self.criterion(outputs, targets), count + n
+            try:
+                outputs = [torch.func.functional_call(self.module, w, args) for w in tensors]
+                mean = outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(0)
+                loss = self.criterion(mean, targets)
+            except FAILS as error:
+                said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+                raise ShapeMismatch(
+                    f"the model or the criterion fails on the data: {said}"
+                ) from error
+            total, count = total + n * loss, count + n
+        if total.is_meta:
+            raise OutOfDomain("the data are on the device meta and hold no numbers")
+        if count == 0:
+            raise OutOfDomain("the data hold no sample: all targets are empty")
         return total / count

@@ -1,6 +1,5 @@
 """The mean of several models of one architecture, after alignment to the first."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,9 @@ from mc_lib.errors import OutOfDomain
 from mc_lib.kinds import require_kind
 from mc_lib.modules.aligning import By, align_models, inputs_of
 from mc_lib.modules.found import FoundSymmetry
+from mc_lib.modules.losses import loss_on
 from mc_lib.points import lerp
+from mc_lib.trees import named
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,7 @@ def merge(
     """
     require_kind(found, FoundSymmetry, "what was found")
     require_kind(models, Sequence, "the models")
+    require_kind(by, str, "what is compared")
     for model in models:
         require_kind(model, nn.Module, "a model")
     if len(models) < 2:
@@ -108,18 +110,14 @@ def merge(
     module = found.chart.module(mean).eval()
     if norms:
         recalibrate(module, inputs_of(data, "merging batch norms"))
-    if criterion is None or (held_out or data) is None:
+    pairs = data if held_out is None else held_out
+    if criterion is None or pairs is None:
         return Merge(module, alignments, (), None, None)
-    pairs: Any = held_out or data
+    loss: Any = loss_on(found.chart, pairs, criterion)
     with torch.no_grad():
-        ends = [_loss([model], pairs, criterion) for model in models]
-        return Merge(
-            module,
-            alignments,
-            tuple(ends),
-            _loss([module], pairs, criterion),
-            _loss(models, pairs, criterion),
-        )
+        ends = tuple(float(loss(w)) for w in points)
+        both = float(loss.of_mean([named(w) for w in points]))
+        return Merge(module, alignments, ends, float(loss(found.chart.point(module))), both)
 
 
 def recalibrate(module: nn.Module, inputs: Sequence[tuple[Any, ...]]) -> None:
@@ -147,18 +145,3 @@ def recalibrate(module: nn.Module, inputs: Sequence[tuple[Any, ...]]) -> None:
     for x, momentum in zip(norms, kept, strict=True):
         x.momentum = momentum
         x.eval()
-
-
-def _loss(
-    models: Sequence[nn.Module], pairs: Sequence[tuple[Any, Any]], criterion: Callable[..., Tensor]
-) -> float:
-    """Return the mean loss of the mean of the outputs of models."""
-    copies = [model if not model.training else copy.deepcopy(model).eval() for model in models]
-    total, count = 0.0, 0
-    for inputs, targets in pairs:
-        args = inputs if isinstance(inputs, tuple) else (inputs,)
-        outputs = [model(*args) for model in copies]
-        n = len(targets) if isinstance(targets, Tensor) and targets.ndim else 1
-        mean = outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(0)
-        total, count = total + n * float(criterion(mean, targets)), count + n
-    return total / count

@@ -214,7 +214,8 @@ def call(f, arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if hasattr(f, "registry"):  # singledispatch looks at positional arguments only
-            return f(*arguments.values())
+            first, *rest = arguments
+            return f(arguments[first], **{name: arguments[name] for name in rest})
         return f(**arguments)
 
 
