@@ -28,7 +28,7 @@ ELSEWHERE = {
     },
     **{
         f"typing.{name}": f"{PYTHON}/typing.html#typing.{name}"
-        for name in ("Any", "ClassVar", "Literal", "TypeAlias")
+        for name in ("Any", "ClassVar", "TypeAlias")
     },
     "None": f"{PYTHON}/constants.html#None",
     "torch.Tensor": f"{TORCH}/tensors.html#torch.Tensor",

@@ -1,7 +1,7 @@
 """Two models of one architecture: the group element that brings the one near the other."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,6 @@ from mc_lib.points import Point, require_same_tree
 from mc_lib.trees import named
 
 SAME = {torch.float64: 1e-8, torch.float32: 1e-3}  # a change of outputs that rounding explains
-By = Literal["weights", "activations", "loss"]
 
 
 @align.register
@@ -28,7 +27,7 @@ def align_models(  # type: ignore[misc]
     u: nn.Module | Point,
     w: nn.Module | Point,
     *,
-    by: By = "weights",
+    by: str = "weights",
     data: Sequence[Any] | None = None,
     criterion: Callable[[Any, Any], Tensor] | None = None,
     steps: int = 250,

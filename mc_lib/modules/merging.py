@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mc_lib.alignment import Alignment
 from mc_lib.errors import OutOfDomain
 from mc_lib.kinds import require_kind
-from mc_lib.modules.aligning import By, align_models, inputs_of
+from mc_lib.modules.aligning import align_models, inputs_of
 from mc_lib.modules.found import FoundSymmetry
 from mc_lib.modules.losses import loss_on
 from mc_lib.points import lerp
@@ -51,7 +51,7 @@ def merge(
     found: FoundSymmetry,
     models: Sequence[nn.Module],
     *,
-    by: By = "weights",
+    by: str = "weights",
     data: Sequence[Any] | None = None,
     criterion: Callable[[Any, Any], Tensor] | None = None,
     held_out: Sequence[tuple[Any, Any]] | None = None,

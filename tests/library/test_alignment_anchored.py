@@ -11,7 +11,8 @@ import mc_lib as mc
 from mc_lib.alignment.anchored import Anchored, align_anchored
 from mc_lib.alignment.balance import balance
 
-SIZES = Sizes(width=8, heads=4, groups=2, head=4, value=3, hidden=9, vocabulary=7, blocks=2)
+pytestmark = pytest.mark.slow
+SIZES = Sizes(width=8, heads=4, groups=2, head=4, value=3, hidden=9, vocabulary=7, blocks=1)
 IDS = torch.arange(10).reshape(2, 5) % 7
 IMAGES = torch.linspace(-1, 1, 2 * 3 * 16, dtype=torch.float64).reshape(2, 3, 4, 4).sin()
 ROWS = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(4, 3)
