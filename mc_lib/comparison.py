@@ -96,9 +96,7 @@ class Comparison:
         if self.same_function and self.may_average:
             return "The two are the same function on these data: averaging gains nothing."
         if self.same_function:
-            what = "The two are the same function on these data, and their mean is a worse one"
-            return f"{what}: do not average."
-        if self.may_average:
+    XX        if self.may_average:
             return "They may be averaged as they are."
         if self.may_average_aligned:
             return f"Do not average them as they are; after {self.alignment} they may be averaged."
@@ -155,9 +153,8 @@ def compare(
 ) -> Comparison:
     """Return whether two trained networks should be averaged, and what was measured for it.
 
-    Of the `alignments` of v the one with the lowest barrier on the data of net is kept; the
-    verdict is then by the held-out data where there are any. That no alignment was found
-    does not mean that there is none.
+    Of the `alignments` of v that of the lowest barrier on the data of net is kept; the verdict is
+    by the held-out data where there are any. There may be alignments that were not found.
 
     Args:
         net: the network with the data that u and v were trained on; where it has an

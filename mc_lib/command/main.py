@@ -139,8 +139,7 @@ def _align(options: argparse.Namespace) -> Done:
     save_tensors(dict(zip(found.symmetry.layers, result.g, strict=True)), moves)
     save_record(record, side)
     what = "loss half-way" if options.by == "loss" else "squared distance"
-    words = f"{what} {result.before:.6g} → {result.after:.6g}; wrote {target}"
-    return record, words, 0
+    return record, f"{what} {result.before:.6g} → {result.after:.6g}; wrote {target}", 0
 
 
 def _connect(options: argparse.Namespace) -> Done:

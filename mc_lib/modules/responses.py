@@ -46,7 +46,7 @@ def responses(
     >>> import torch
     >>> from mc_lib.modules import find_symmetry
     >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
-    >>> [x.layers for x in find_symmetry(net, (torch.ones(1, 2),)).responses]
+    >>> [x.layers for x in find_symmetry(net, (torch.ones(3, 2),)).responses]
     [(None, '0.weight axis 0')]
     """
     found: dict[str, Response] = {}
