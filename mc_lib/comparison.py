@@ -96,7 +96,9 @@ class Comparison:
         if self.same_function and self.may_average:
             return "The two are the same function on these data: averaging gains nothing."
         if self.same_function:
-    XX        if self.may_average:
+            what = "The two are the same function on these data, and their mean is a worse one"
+            return f"{what}: do not average."
+        if self.may_average:
             return "They may be averaged as they are."
         if self.may_average_aligned:
             return f"Do not average them as they are; after {self.alignment} they may be averaged."
