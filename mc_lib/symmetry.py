@@ -63,7 +63,7 @@ class Symmetry:
     (tensor([[6.]]), tensor([[2.5000]]))
     """
 
-    weights: tuple[Axes, ...] | Mapping[str, Axes]
+    weights: tuple[Axes, ...] | Mapping[str, Axes] | Mapping[int, Axes]
     layers: Mapping[str, Layer]
 
     def __post_init__(self) -> None:

@@ -31,8 +31,8 @@ class Anchored:
     """
 
     symmetry: Symmetry
-    u: Mapping[str, Tensor]
-    w: dict[str, Tensor]
+    u: Mapping[Any, Tensor]
+    w: dict[Any, Tensor]
 
     def __post_init__(self) -> None:
         self.blocks = blocks(self.symmetry)
@@ -45,7 +45,7 @@ class Anchored:
         """Return what the layers of a block see of the two points; `known` as in `terms`."""
         return terms(self.symmetry, block, self.u, self.w, known)
 
-    def move(self, block: Block, found: Mapping[str, Tensor], *, if_better: bool = False) -> None:
+    def move(self, block: Block, found: Mapping[Any, Tensor], *, if_better: bool = False) -> None:
         """Let the matrices of a block act; only if that brings the points nearer, if asked for."""
         part_ = self.parts[block]
         here = {key: self.w[key] for key in part_.table}
@@ -65,7 +65,7 @@ class Anchored:
         step = tuple(elements.get(name, e) for name, e in all_)
         self.g = self.symmetry.group.compose(step, self.g)
 
-    def _inner(self, w: Mapping[str, Tensor]) -> float:
+    def _inner(self, w: Mapping[Any, Tensor]) -> float:
         return sum(float((self.u[key].double() * x.double()).sum()) for key, x in w.items())
 
     def anchor(self) -> None:

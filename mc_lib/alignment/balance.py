@@ -82,7 +82,7 @@ def _is_full(group: Group) -> bool:
     return isinstance(group, GeneralLinear) and group.n > 1
 
 
-def part(symmetry: Symmetry, names: set[str]) -> Symmetry:
+def part(symmetry: Symmetry, names: set[Any]) -> Symmetry:
     """Return the action of some layers on the weights that meet them; the others are fixed.
 
     Args:
@@ -115,7 +115,7 @@ def _element(group: Group, scale: Tensor) -> Element:
 
 
 def _grams(
-    symmetry: Symmetry, name: str, views: Mapping[str, Tensor]
+    symmetry: Symmetry, name: str, views: Mapping[Any, Tensor]
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return P = Σ A Aᵀ over the incoming weights, and Q = Σ B Bᵀ over the outgoing ones."""
     found: list[Tensor | None] = [None, None]

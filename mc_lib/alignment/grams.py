@@ -8,6 +8,7 @@ with a pair of axes for each layer that moves, and one axis for each index set t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_letters
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -95,8 +96,8 @@ def _roots(symmetry: Symmetry, name: str, moving: set[str]) -> list[str]:
 def terms(
     symmetry: Symmetry,
     block: Block,
-    u: Mapping[str, Tensor],
-    w: Mapping[str, Tensor],
+    u: Mapping[Any, Tensor],
+    w: Mapping[Any, Tensor],
     known: Iterable[str] | None = None,
 ) -> list[Term]:
     """Return the inner products of two points that the layers of a block see.

@@ -5,6 +5,7 @@ its minimum, with the squares of the weights carried along; the weights are not 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,8 +19,8 @@ Power = tuple[tuple[int, ...], float]  # the axes of a weight that index a scali
 
 
 def scales(
-    symmetry: Symmetry, names: Sequence[str], views: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+    symmetry: Symmetry, names: Sequence[str], views: Mapping[Any, Tensor]
+) -> dict[Any, Tensor]:
     """Return the positive numbers by which some layers make a point shortest.
 
     Args:
@@ -43,7 +44,7 @@ def scales(
         key: _reduced(views[key], [x[key] for x in powers.values() if key in x])
         for key in {key for x in powers.values() for key in x}
     }
-    total: dict[str, Tensor] = {}
+    total: dict[Any, Tensor] = {}
     done = 100 * torch.finfo(torch.float64).eps
     for _ in range(SWEEPS):
         change = 0.0
@@ -61,9 +62,9 @@ def scales(
     return total
 
 
-def _powers(symmetry: Symmetry, name: str) -> dict[str, list[Power]]:
+def _powers(symmetry: Symmetry, name: str) -> dict[Any, list[Power]]:
     """Return by which powers a scaling multiplies the weights that meet it, and along what."""
-    layer, found = symmetry.layers[name], dict[str, list[Power]]()
+    layer, found = symmetry.layers[name], dict[Any, list[Power]]()
     own = isinstance(layer.group, PositiveScaling) and layer.group.n > 1
     for key, axes in symmetry.table.items():
         powers: dict[tuple[int, ...], float] = {}
@@ -86,7 +87,7 @@ def _reduced(x: Tensor, powers: Sequence[Sequence[Power]]) -> Tensor:
 
 
 def _sizes(
-    powers: Mapping[str, Sequence[Power]], squares: Mapping[str, Tensor]
+    powers: Mapping[Any, Sequence[Power]], squares: Mapping[Any, Tensor]
 ) -> dict[float, Tensor]:
     """Return Σ ‖w‖² at each index of a layer, by the power with which it multiplies w."""
     found: dict[float, Tensor] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_letters
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,8 +33,8 @@ class Solver:
     def solve(
         self,
         found: Sequence[Term],
-        given: Mapping[str, Tensor] | None = None,
-    ) -> dict[str, Tensor]:
+        given: Mapping[Any, Tensor] | None = None,
+    ) -> dict[Any, Tensor]:
         """Return the element of each layer, of shape (*its index sets, n, n).
 
         The root's assignment is exact where no two of the inner layers share a weight: for each
@@ -75,8 +76,8 @@ class Solver:
         return Term(term.still, tuple(x for x in term.moving if x != root), values)
 
     def _inner(
-        self, found: Sequence[Term], batch: tuple[str, ...], given: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+        self, found: Sequence[Term], batch: tuple[str, ...], given: Mapping[Any, Tensor]
+    ) -> dict[Any, Tensor]:
         """Return the elements of the inner layers for each entry of the batch axes."""
         rank = len(batch)
         elements = dict(given)
@@ -102,7 +103,7 @@ class Solver:
         self,
         name: str,
         usable: Sequence[Term],
-        elements: Mapping[str, Tensor],
+        elements: Mapping[Any, Tensor],
         rank: int,
         found: Sequence[Term],
     ) -> Tensor:
@@ -123,7 +124,7 @@ class Solver:
         return batch + tuple(self._group(x).n for x in over)
 
     def _contracted(
-        self, term: Term, elements: Mapping[str, Tensor], rank: int, free: str | None
+        self, term: Term, elements: Mapping[Any, Tensor], rank: int, free: str | None
     ) -> Tensor:
         """Return Σ G ∏ g over all layers but one: an array (*batch, *its index sets, n, n)."""
         fresh = iter(ascii_letters)
@@ -148,12 +149,12 @@ class Solver:
             out = "".join([*batch, *letters(free)])
         return torch.einsum(f"{','.join(inputs)}->{out}", *operands)
 
-    def _lead(self, name: str, elements: Mapping[str, Tensor], rank: int) -> int:
+    def _lead(self, name: str, elements: Mapping[Any, Tensor], rank: int) -> int:
         """Return how many batch axes an element has: none where it was given as one matrix."""
         over = [x for x in self.symmetry.layers[name].over if x != self.block.root]
         return elements[name].ndim - len(over) - 2
 
-    def _value(self, found: Sequence[Term], elements: Mapping[str, Tensor], rank: int) -> Tensor:
+    def _value(self, found: Sequence[Term], elements: Mapping[Any, Tensor], rank: int) -> Tensor:
         total = found[0].values.new_zeros(found[0].values.shape[:rank])
         for term in found:
             total = total + self._contracted(term, elements, rank, None)
@@ -188,7 +189,7 @@ class Solver:
         return best_rotation(profit)
 
 
-def element_of(symmetry: Symmetry, block: Block, name: str, found: Mapping[str, Tensor]) -> Tensor:
+def element_of(symmetry: Symmetry, block: Block, name: str, found: Mapping[Any, Tensor]) -> Tensor:
     """Return a layer's matrices as an element of its group, at the index sets of w.
 
     Elements over permutations act before these do: that at index i of u, which comes from
