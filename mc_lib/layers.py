@@ -1,7 +1,7 @@
 """A hidden layer and the axes of weights that meet it: the words of a symmetry's table."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +110,45 @@ def places(axes: Axes, name: str) -> list[int]:
     [1, 2]
     """
     return [i for i, axis in enumerate(axes) if not isinstance(axis, Fixed) and axis.layer == name]
+
+
+def marks(axes: Axes, name: str, over: Sequence[str]) -> list[tuple[int, tuple[int, ...]]]:
+    """Return the axes of a weight that meet a layer, each with those of the layers below it.
+
+    Args:
+        axes: of one weight.
+        name: of the layer.
+        over: the names of those over which it lives.
+
+    Returns:
+        Pairs of a position and the positions of the layers below, in their order.
+
+    >>> marks((Fixed(), OutOf("a")), "a", ())
+    [(1, ())]
+    """
+    found = []
+    for p in places(axes, name):
+        axis = axes[p]
+        assert not isinstance(axis, Fixed)
+        found.append((p, below(axes, axis, over)))
+    return found
+
+
+def below(axes: Axes, axis: Into | OutOf, over: Sequence[str]) -> tuple[int, ...]:
+    """Return where the axes of the layers stand over which the layer of an axis lives.
+
+    Args:
+        axes: of one weight.
+        axis: one of them.
+        over: the names of those layers.
+
+    Returns:
+        Their positions, in the order of `over`.
+
+    >>> below((OutOf("heads"), Into("a")), Into("a"), ("heads",))
+    (0,)
+    """
+    return axis.at or tuple(places(axes, base)[0] for base in over)
 
 
 def require_bases(layers: Mapping[str, Layer]) -> None:

@@ -31,7 +31,7 @@ from mc_lib.layers import (
     Into,
     Layer,
     OutOf,
-    places,
+    below,
     require_bases,
     require_fit,
     require_places,
@@ -234,9 +234,7 @@ class Symmetry:
         for position, axis in enumerate(axes):
             if isinstance(axis, Fixed) or isinstance(self.layers[axis.layer].group, Trivial):
                 continue
-            base = self.layers[axis.layer].over
-            at = axis.at or tuple(places(axes, name)[0] for name in base)
-            found.append((position, axis, at))
+            found.append((position, axis, below(axes, axis, self.layers[axis.layer].over)))
         return sorted(found, key=lambda x: -len(x[2]))
 
     # -- input checks -----------------------------------------------------------

@@ -59,7 +59,7 @@ def align_activations(
             raise NotSymmetric(f"{name!r} needs permutations to reorder, got {layer.group}")
     _require_responses(symmetry, of_u, of_w)
     tables = [_correlation(a, b) for a, b in zip(of_u, of_w, strict=True)]
-    g = tuple(best_assignment(table - _apart(table)) for table in tables)
+    g = tuple(best_assignment(table - apart(len(table)).to(table.device)) for table in tables)
     best = [
         table[torch.arange(len(p), device=p.device), p] for table, p in zip(tables, g, strict=True)
     ]
@@ -81,10 +81,13 @@ def _standard(x: Tensor) -> Tensor:
     return torch.where(varies, rest / torch.where(varies, length, 1), 0)
 
 
-def _apart(table: Tensor) -> Tensor:
-    """Return 1e-9 ((i − j)/n)², which tells ties apart and nothing else."""
-    n = len(table)
-    i = torch.arange(n, dtype=torch.float64, device=table.device) / n
+def apart(n: int) -> Float[Tensor, "n n"]:
+    """Return 1e-9 ((i − j)/n)², which tells ties apart and nothing else.
+
+    >>> apart(1).item()
+    0.0
+    """
+    i = torch.arange(n, dtype=torch.float64) / n
     return 1e-9 * (i[:, None] - i).square()
 
 

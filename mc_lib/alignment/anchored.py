@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mc_lib.alignment.balance import balance, part
-from mc_lib.alignment.base import Alignment, require_single, squared_distance
-from mc_lib.alignment.grams import Block, Term, blocks, moves, terms
+from mc_lib.alignment.base import Alignment, squared_distance
+from mc_lib.alignment.grams import Block, Term, blocks, choices, moves, terms
 from mc_lib.alignment.solving import Solver, element_of
 from mc_lib.groups.base import Element
 from mc_lib.points import Point, require_same_tree
@@ -31,7 +31,7 @@ class Anchored:
     """
 
     symmetry: Symmetry
-    u: Mapping[Any, Tensor]
+    u: dict[Any, Tensor]
     w: dict[Any, Tensor]
 
     def __post_init__(self) -> None:
@@ -44,6 +44,11 @@ class Anchored:
     def terms(self, block: Block, known: set[str] | None = None) -> list[Term]:
         """Return what the layers of a block see of the two points; `known` as in `terms`."""
         return terms(self.symmetry, block, self.u, self.w, known)
+
+    @property
+    def distance(self) -> float:
+        """‖u − w‖²."""
+        return squared_distance(self.u, self.w)
 
     def move(self, block: Block, found: Mapping[Any, Tensor], *, if_better: bool = False) -> None:
         """Let the matrices of a block act; only if that brings the points nearer, if asked for."""
@@ -76,20 +81,19 @@ class Anchored:
         known = {n for n, layer in self.symmetry.layers.items() if not moves(layer.group)}
         left = list(self.blocks)
         while left:
-            found = {block: self.terms(block, known) for block in left}
-            block = max(left, key=lambda x: self._anchors(x, known) if found[x] else 0.0)
-            if found[block]:
-                self.move(block, Solver(self.symmetry, block).solve(found[block]))
+            block = max(left, key=lambda x: self._anchors(x, known))
+            if found := self.terms(block, known):
+                self.move(block, Solver(self.symmetry, block).solve(found))
             known |= set(block.layers)
             left.remove(block)
 
     def _anchors(self, block: Block, known: set[str]) -> float:
         """Return how many numbers a neuron of a block its known weights hold."""
-        total, inside = 0.0, set(block.layers)
-        for key, axes in self.symmetry.table.items():
-            met = {x.layer for x in axes if hasattr(x, "layer")}
-            if met & inside and met <= known | inside:
-                total += self.w[key].numel()
+        total = sum(
+            self.w[key].numel()
+            for key, axes in self.symmetry.table.items()
+            if choices(self.symmetry, block, axes, known)
+        )
         return total / self.symmetry.layers[block.layers[0]].group.n
 
     def sweep(self) -> None:
@@ -107,7 +111,7 @@ def align_anchored(symmetry: Symmetry, u: Point, w: Point) -> Alignment:
     Procrustes' formula, and each step is exact. The order makes the difference, not restarts:
     every layer starts from weights whose other axes are settled (inputs, classes, vocabulary,
     biases), then the layers are gone through until a sweep gains less than 1e-4. A moved copy
-    is found again exactly; from the identity that fails.
+    is found again exactly, where sweeps from the identity can end elsewhere.
 
     Args:
         symmetry: any.
@@ -137,7 +141,6 @@ def align_anchored(symmetry: Symmetry, u: Point, w: Point) -> Alignment:
     (0.0, [1, 0])
     """
     require_same_tree(u, w)
-    require_single(symmetry, w)
     base, short = balance(symmetry, u)
     first, start = balance(symmetry, w)
     state = Anchored(symmetry, dict(named(short)), dict(named(start)))
@@ -164,16 +167,16 @@ def descend(state: Anchored) -> list[float]:
     [8.0, 0.0]
     """
     w, g = dict(state.w), state.g
-    objectives = [squared_distance(dict(state.u), state.w)]
+    objectives = [state.distance]
     state.anchor()
-    if squared_distance(dict(state.u), state.w) > objectives[0]:
-        state.w, state.g = w, g
+    if (there := state.distance) > objectives[0]:
+        state.w, state.g, there = w, g, objectives[0]
     scale = sum(float(x.double().square().sum()) for x in state.u.values())
     rounding = scale * (100 * torch.finfo(next(iter(w.values())).dtype).eps) ** 2
-    objectives.append(squared_distance(dict(state.u), state.w))
+    objectives.append(there)
     for _ in range(SWEEPS):
         state.sweep()
-        objectives.append(squared_distance(dict(state.u), state.w))
+        objectives.append(state.distance)
         if objectives[-2] - objectives[-1] <= GAIN * objectives[-2] + rounding:
             break
     return objectives

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from mc_lib.alignment.base import require_single
-from mc_lib.alignment.scalings import marks, scales
+from mc_lib.alignment.scalings import scales
 from mc_lib.groups import ComplexScaling, GeneralLinear, Group
 from mc_lib.groups.base import Element
-from mc_lib.layers import Fixed, Into, places
+from mc_lib.layers import Fixed, Into, marks, places
 from mc_lib.norms import power_of_two
 from mc_lib.points import Point
 from mc_lib.symmetry import Symmetry
-from mc_lib.trees import named
+from mc_lib.trees import named, renamed
 
 ROUNDS = 100  # over the layers, at most; those that share no weight take one
 SINGULAR = 1e-10  # of a Gram matrix: the orbit of a layer of lower rank has no shortest point
@@ -75,7 +75,7 @@ def balance(symmetry: Symmetry, w: Point) -> tuple[tuple[Element, ...], Point]:
             break
         total = group.compose(step, total)
         views = dict(named(symmetry.act(total, w)))
-    return total, symmetry.act(total, w)
+    return total, renamed(w, views)
 
 
 def _is_full(group: Group) -> bool:

@@ -5,7 +5,7 @@ For orthogonal g the part of ⟨u, g·w⟩ that some layers see is multilinear i
 with a pair of axes for each layer that moves, and one axis for each index set that does not.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_letters
 from typing import Any
@@ -13,9 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mc_lib.alignment.scalings import marks
 from mc_lib.groups import (
-    CentredOrthogonal,
     ComplexScaling,
     GeneralLinear,
     Group,
@@ -23,7 +21,7 @@ from mc_lib.groups import (
     Permutation,
     SignedPermutation,
 )
-from mc_lib.layers import Axes
+from mc_lib.layers import Axes, Fixed, marks
 from mc_lib.symmetry import Symmetry
 
 
@@ -57,9 +55,7 @@ def moves(group: Group) -> bool:
     """
     if isinstance(group, Permutation):
         return group.components > 1
-    return isinstance(
-        group, GeneralLinear | Orthogonal | CentredOrthogonal | ComplexScaling | SignedPermutation
-    )
+    return isinstance(group, GeneralLinear | Orthogonal | ComplexScaling | SignedPermutation)
 
 
 def blocks(symmetry: Symmetry) -> list[Block]:
@@ -69,20 +65,14 @@ def blocks(symmetry: Symmetry) -> list[Block]:
     >>> blocks(Symmetry.chain([Layer(Permutation(2)), Layer(Orthogonal(2))]))
     [Block(root='layer 1', inner=()), Block(root=None, inner=('layer 2',))]
     """
-    layers, found = symmetry.layers, dict[str, list[str]]()
-    moving = {name for name, layer in layers.items() if moves(layer.group)}
-    for name in moving.intersection(layers):
-        found.setdefault(name, []) if not _roots(symmetry, name, moving) else None
-    for name in layers:
-        roots = _roots(symmetry, name, moving)
-        if name in moving and roots:
-            found[roots[0]].append(name)
+    moving = [name for name, layer in symmetry.layers.items() if moves(layer.group)]
+    roots = {name: _roots(symmetry, name, set(moving)) for name in moving}
     return [
-        Block(name, tuple(found[name]))
-        if isinstance(layers[name].group, Permutation)
+        Block(name, tuple(x for x in moving if roots[x][:1] == [name]))
+        if isinstance(symmetry.layers[name].group, Permutation)
         else Block(None, (name,))
-        for name in layers
-        if name in found
+        for name in moving
+        if not roots[name]
     ]
 
 
@@ -98,7 +88,7 @@ def terms(
     block: Block,
     u: Mapping[Any, Tensor],
     w: Mapping[Any, Tensor],
-    known: Iterable[str] | None = None,
+    known: Collection[str] | None = None,
 ) -> list[Term]:
     """Return the inner products of two points that the layers of a block see.
 
@@ -121,22 +111,46 @@ def terms(
     [13.0]
     """
     found: dict[tuple[tuple[str, ...], tuple[str, ...]], Tensor] = {}
-    inside, right = set(block.layers), None if known is None else set(known)
+    inside = set(block.layers)
     for key, axes in symmetry.table.items():
-        met = {axis.layer for axis in axes if hasattr(axis, "layer")}
-        if not met & inside:
-            continue
-        for choice in _choices(symmetry, axes, inside):
-            rest = [i for i, x in enumerate(axes) if hasattr(x, "layer") and i not in choice]
-            names = {axes[i].layer for i in rest}  # type: ignore[union-attr]
-            if right is not None and any(
-                x not in right and moves(symmetry.layers[x].group) for x in names
-            ):
-                continue
+        for choice in choices(symmetry, block, axes, known):
             still = _still(symmetry, axes, choice, inside)
             label, gram = _gram(block, axes, choice, still, u[key], w[key])
             found[label] = found[label] + gram if label in found else gram
     return [Term(still, moving, values) for (still, moving), values in found.items()]
+
+
+def choices(
+    symmetry: Symmetry, block: Block, axes: Axes, known: Collection[str] | None = None
+) -> list[list[int]]:
+    """Return the axes of a weight on which a block moves, with what else moves it settled.
+
+    Args:
+        symmetry: any.
+        block: of its layers.
+        axes: of the weight.
+        known: the layers that are right already, None for all.
+
+    Returns:
+        One list of axes for each way to take one for each layer; none where the block does not
+        meet the weight, or layers do that are not known.
+
+    >>> from mc_lib.layers import Layer
+    >>> chain = Symmetry.chain([Layer(Orthogonal(1))] * 2)
+    >>> [choices(chain, Block(None, ("layer 2",)), x, ()) for x in chain.weights]
+    [[], [], [[1]]]
+    """
+    ways = _choices(symmetry, axes, set(block.layers))
+    if known is None:
+        return ways
+    free = {
+        i
+        for i, axis in enumerate(axes)
+        if not isinstance(axis, Fixed)
+        and axis.layer not in known
+        and moves(symmetry.layers[axis.layer].group)
+    }
+    return [way for way in ways if free <= set(way)]
 
 
 def _choices(symmetry: Symmetry, axes: Axes, inside: set[str]) -> list[list[int]]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mc_lib.groups import PositiveScaling
-from mc_lib.layers import Axes, Fixed, Into, places
+from mc_lib.layers import Into, marks
 from mc_lib.symmetry import Symmetry
 
 SWEEPS = 3000
@@ -136,26 +136,3 @@ def _best(sizes: Mapping[float, Tensor]) -> Tensor:
         if float(step.abs().max()) < 1e-15:
             break
     return torch.where(both, s.exp(), 1.0)
-
-
-def marks(axes: Axes, name: str, over: Sequence[str]) -> list[tuple[int, tuple[int, ...]]]:
-    """Return the axes of a weight that meet a layer, each with those of the layers below it.
-
-    Args:
-        axes: of one weight.
-        name: of the layer.
-        over: the names of those over which it lives.
-
-    Returns:
-        Pairs of a position and the positions of the layers below, in their order.
-
-    >>> from mc_lib.layers import OutOf
-    >>> marks((Fixed(), OutOf("a")), "a", ())
-    [(1, ())]
-    """
-    found = []
-    for p in places(axes, name):
-        axis = axes[p]
-        assert not isinstance(axis, Fixed)
-        found.append((p, axis.at or tuple(places(axes, base)[0] for base in over)))
-    return found

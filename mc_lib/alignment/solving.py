@@ -16,7 +16,8 @@ from mc_lib.groups import (
     Permutation,
     SignedPermutation,
 )
-from mc_lib.groups.centred_orthogonal import contrasts
+from mc_lib.groups.centred_orthogonal import best_centred_rotation
+from mc_lib.groups.complex_scaling import unit
 from mc_lib.groups.nearest import best_assignment, best_rotation
 from mc_lib.symmetry import Symmetry
 
@@ -177,15 +178,9 @@ class Solver:
         if isinstance(group, ComplexScaling):
             a = profit[..., 0, 0] + profit[..., 1, 1]
             b = profit[..., 1, 0] - profit[..., 0, 1]
-            size = torch.hypot(a, b)
-            a, b = (
-                torch.where(size > 0, x / size.clamp_min(1e-300), d)
-                for x, d in ((a, 1.0), (b, 0.0))
-            )
-            return torch.stack([torch.stack([a, -b], -1), torch.stack([b, a], -1)], -2)
+            return group.matrix(unit(torch.stack([a, b], -1)))
         if isinstance(group, CentredOrthogonal):
-            basis = contrasts(n).to(profit)
-            return basis @ best_rotation(basis.mT @ profit @ basis) @ basis.mT + 1 / n
+            return best_centred_rotation(profit)
         return best_rotation(profit)
 
 

@@ -39,6 +39,7 @@ from mc_lib.modules import (
 from mc_lib.modules.aligning import change_of_outputs
 from mc_lib.modules.connecting import ModelPath
 from mc_lib.modules.found import FoundSymmetry
+from mc_lib.modules.nodes import cast
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -236,17 +237,19 @@ RUN: dict[str, Callable[[argparse.Namespace], Done]] = {
 
 
 # -- parts ------------------------------------------------------------------------------------
-def _found(options: argparse.Namespace, made: Architecture) -> FoundSymmetry:
-    _say(options, "finding the symmetries")
+def _copy(options: argparse.Namespace, made: Architecture) -> nn.Module:
+    """Return a copy of the model as it is now, untied and in float64 where that is asked for."""
     model = untied(made.model) if options.untie else copy.deepcopy(made.model)
-    model = model.double() if options.double else model
-    args = tuple(
-        x.double()
-        if options.double and isinstance(x, torch.Tensor) and x.is_floating_point()
-        else x
-        for x in made.args
-    )
-    return find_symmetry(model, args)
+    return (model.double() if options.double else model).eval()
+
+
+def _found(
+    options: argparse.Namespace, made: Architecture, model: nn.Module | None = None
+) -> FoundSymmetry:
+    """Return the symmetry of a copy of the model, or of one that has been made."""
+    _say(options, "finding the symmetries")
+    args = tuple(cast(x, torch.float64) for x in made.args) if options.double else made.args
+    return find_symmetry(_copy(options, made) if model is None else model, args)
 
 
 def _loaded(options: argparse.Namespace) -> tuple[Architecture, FoundSymmetry, list[nn.Module]]:
@@ -256,12 +259,8 @@ def _loaded(options: argparse.Namespace) -> tuple[Architecture, FoundSymmetry, l
     for path in options.checkpoints:
         _say(options, f"reading {path}")
         load(made.holder, path, cast=options.float)
-        model = untied(made.model) if options.untie else copy.deepcopy(made.model)
-        models.append(model.eval())
-    if options.double:
-        models = [x.double() for x in models]
-    found = _found(options, Architecture(models[0], models[0], made.args, made.criterion))
-    return made, found, models
+        models.append(_copy(options, made))
+    return made, _found(options, made, models[0]), models
 
 
 def _state(made: Architecture, module: nn.Module) -> dict[str, torch.Tensor]:

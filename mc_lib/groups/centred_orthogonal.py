@@ -69,11 +69,7 @@ class CentredOrthogonal(Orthogonal):
     @override
     def _nearest(self, u: Rows, w: Rows, degree: float | int) -> Float[Tensor, "n n"]:
         """Return the best rotation of the complement of 1: Procrustes in a basis of it."""
-        product = inner_products(u, w)
-        if self.n == 1:
-            return torch.ones_like(product)
-        basis = self._complement(product)
-        return basis @ best_rotation(basis.mT @ product @ basis) @ basis.mT + 1 / self.n
+        return best_centred_rotation(inner_products(u, w))
 
     @override
     def _why_not(self, g: Tensor) -> str:
@@ -93,6 +89,26 @@ class CentredOrthogonal(Orthogonal):
     def _complement(self, like: Tensor) -> Tensor:
         """Return an orthonormal basis of the complement of 1, shape (n, n − 1)."""
         return contrasts(self.n).to(like)
+
+
+def best_centred_rotation(product: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+    """Return the orthogonal g with g1 = 1 that maximises tr(gᵀC).
+
+    Args:
+        product: C, shape (..., n, n).
+
+    Returns:
+        Shape (..., n, n).
+
+    >>> best_centred_rotation(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).round() + 0.0
+    tensor([[0., 1.],
+            [1., 0.]])
+    """
+    n = product.shape[-1]
+    if n == 1:
+        return torch.ones_like(product)
+    basis = contrasts(n).to(product)
+    return basis @ best_rotation(basis.mT @ product @ basis) @ basis.mT + 1 / n
 
 
 def contrasts(n: int) -> Float[Tensor, "n m"]:

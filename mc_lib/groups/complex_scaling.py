@@ -207,10 +207,10 @@ class ComplexScaling(Group):
         beta, delta = (x.square().sum()[None] for x in (b, b_out))
         r = torch.ones_like(beta)
         for _ in range(60):
-            turned = _unit(r * alpha + gamma / r)
+            turned = unit(r * alpha + gamma / r)
             along = [(turned * x).sum()[None] for x in (alpha, gamma)]
             r = best_factors(along[0], beta, along[1], delta, 1)[0]
-        return r * _unit(r * alpha + gamma / r)
+        return r * unit(r * alpha + gamma / r)
 
     def _closed(self, g: Tensor) -> Tensor:
         lost = ~invertible_numbers(g.detach().abs().amax(-1))
@@ -245,6 +245,11 @@ def _product(x: Tensor, y: Tensor) -> Tensor:
     return torch.stack([(x * y).sum(), (x[0] * y[1] - x[1] * y[0]).sum()])
 
 
-def _unit(z: Tensor) -> Tensor:
-    size = torch.linalg.vector_norm(z)
-    return z / size if size > 0 else z.new_tensor([1.0, 0.0])
+def unit(z: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch 2"]:
+    """Return z/|z|, and 1 for z = 0.
+
+    >>> unit(torch.tensor([0.0, 2.0]))
+    tensor([0., 1.])
+    """
+    size = torch.linalg.vector_norm(z, dim=-1, keepdim=True)
+    return torch.where(size > 0, z / torch.where(size > 0, size, 1), z.new_tensor([1.0, 0.0]))

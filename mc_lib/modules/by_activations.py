@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mc_lib.alignment.activations import apart
 from mc_lib.alignment.anchored import Anchored, back
 from mc_lib.alignment.balance import balance
-from mc_lib.alignment.base import Alignment, squared_distance
+from mc_lib.alignment.base import Alignment
 from mc_lib.alignment.grams import Block, Term
 from mc_lib.alignment.solving import Solver
 from mc_lib.errors import OutOfDomain, ShapeMismatch
@@ -55,7 +56,7 @@ def by_activations(
     base, short = balance(symmetry, u)
     first, start = balance(symmetry, w)
     state = Anchored(symmetry, dict(named(short)), dict(named(start)))
-    before = squared_distance(dict(state.u), state.w)
+    before = state.distance
     graph, responses, same = traced(found, batches)
     tensors = (plain(found.chart, state.u), plain(found.chart, state.w))
     streams = {name for block in state.blocks if block.root is None for name in block.layers}
@@ -75,8 +76,8 @@ def by_activations(
             if weights := state.terms(block):
                 state.move(block, Solver(symmetry, block).solve(weights, rested))
     g = back(symmetry, base, state.g, first)
-    after = squared_distance(dict(state.u), state.w)
-    return Alignment(g, renamed(w, dict(named(symmetry.act(g, w)))), (before, after))
+    moved = renamed(w, dict(named(symmetry.act(g, w))))
+    return Alignment(g, moved, (before, state.distance))
 
 
 def traced(
@@ -193,7 +194,7 @@ def _data_terms(
         if len(turned) > 1 or (turned and names[-1] != turned[0]):
             continue
         if turned:
-            table = _contributions(state, block, names, sizes, seen[response.node])
+            table = _contributions(state, names, sizes, seen[response.node])
         else:
             names = [*names, *signs]
             table = _correlations([*sizes, *(1 for _ in signs)], seen[response.node])
@@ -223,14 +224,11 @@ def _paired(table: Tensor, sizes: Sequence[int]) -> Tensor:
 
 def _ties(sizes: Sequence[int]) -> Tensor:
     """Return numbers that tell ties apart, to the nearest place, and nothing else."""
-    n = sizes[0]
-    i = torch.arange(n, dtype=torch.float64) / n
-    table = 1e-9 * (i[:, None] - i).square()
-    return table.reshape(n, n, *(1,) * (2 * len(sizes) - 2))
+    return apart(sizes[0]).reshape(sizes[0], sizes[0], *(1,) * (2 * len(sizes) - 2))
 
 
 def _contributions(
-    state: Anchored, block: Block, names: Sequence[str], sizes: Sequence[int], x: Moments
+    state: Anchored, names: Sequence[str], sizes: Sequence[int], x: Moments
 ) -> Tensor | None:
     """Return the correlation of what each head writes, where readers contract its last layer.
 

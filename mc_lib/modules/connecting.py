@@ -17,7 +17,7 @@ from mc_lib.kinds import require_count, require_number
 from mc_lib.minima import connect
 from mc_lib.modules.aligning import align_models, point_of
 from mc_lib.modules.found import FoundSymmetry
-from mc_lib.modules.losses import loss_on, losses_of
+from mc_lib.modules.losses import above_chord, loss_on, losses_of
 from mc_lib.points import Point, distance, lerp, norm
 from mc_lib.symmetry import Symmetry
 from mc_lib.trees import named
@@ -48,9 +48,8 @@ class ModelPath:
         """The most by which a loss exceeds the line between those of the ends, 0 or more."""
         if not self.losses:
             raise OutOfDomain("a path without data has no losses: connect with data and criterion")
-        first, last = self.losses[0], self.losses[-1]
-        pairs = zip(self.t, self.losses, strict=True)
-        return max(0.0, *(x - (1 - t) * first - t * last for t, x in pairs))
+        t, losses = (torch.tensor(x, dtype=torch.float64) for x in (self.t, self.losses))
+        return above_chord(t, losses)
 
 
 @connect.register  # type: ignore[arg-type]

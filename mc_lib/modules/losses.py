@@ -13,6 +13,23 @@ from mc_lib.kinds import require_count, require_kind
 from mc_lib.modules.chart import Chart
 from mc_lib.trees import Point, named, require_point
 
+
+def above_chord(t: Tensor, losses: Tensor) -> float:
+    """Return the most by which losses exceed the line between the first and the last.
+
+    Args:
+        t: times from 0 to 1.
+        losses: there.
+
+    Returns:
+        0 or more.
+
+    >>> above_chord(torch.tensor([0.0, 0.5, 1.0]), torch.tensor([1.0, 4.0, 3.0]))
+    2.0
+    """
+    return float((losses - (1 - t) * losses[0] - t * losses[-1]).max())
+
+
 FAILS = (RuntimeError, TypeError, ValueError, IndexError, AttributeError)
 """What modules and criteria raise on data that do not fit them; also where torch has no kernel."""
 

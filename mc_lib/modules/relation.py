@@ -15,7 +15,7 @@ from mc_lib.kinds import require_count, require_number
 from mc_lib.landscape import loss_along
 from mc_lib.modules.aligning import align_models, change_of_outputs, point_of
 from mc_lib.modules.found import FoundSymmetry
-from mc_lib.modules.losses import loss_on
+from mc_lib.modules.losses import above_chord, loss_on
 from mc_lib.points import Point, require_same_tree
 from mc_lib.trees import named, renamed
 
@@ -142,16 +142,16 @@ def compare_models(  # type: ignore[misc]
         p, q = _seen(x, free), _seen(y, free)
         return sum(float((p[k].double() - q[k].double()).square().sum()) for k in p) ** 0.5 / unit
 
-    aligned = align_models(net, a, b)
+    aligned = align_models(net, *short)  # what is short already costs little to balance
     null = align_anchored(net.symmetry, short[0], _shuffled(short[1]))
     barriers: dict[str, float] = {}
     if data is not None and criterion is not None:
         loss = loss_on(net.chart, data, criterion)
         ways = {"weights": aligned.moved}
-        ways["activations"] = align_models(net, a, b, by="activations", data=data).moved
-        ends = {"as they lie": b, **ways}
+        ways["activations"] = align_models(net, *short, by="activations", data=data).moved
         with torch.no_grad():
-            barriers = {name: _excess(Line(a, x), loss, points) for name, x in ends.items()}
+            barriers = {k: _excess(Line(short[0], x), loss, points) for k, x in ways.items()}
+            barriers["as they lie"] = _excess(Line(a, b), loss, points)
     by_weights, by_data = (barriers.get(x, 0.0) for x in ("weights", "activations"))
     best = "activations" if by_data < by_weights - CLOSE else "weights"
     return Relation(
@@ -170,7 +170,7 @@ def _excess(line: Line, loss: Callable[[Point], Tensor], points: int) -> float:
     """Return the most by which the loss exceeds its chord, at equally spaced times."""
     t = torch.linspace(0, 1, points, dtype=next(iter(named(line.start).values())).dtype)
     losses = loss_along(line, loss, t).cpu()
-    return float((losses - (1 - t) * losses[0] - t * losses[-1]).max())
+    return above_chord(t, losses)
 
 
 def _seen(w: Point, free: set[str]) -> Mapping[str, Tensor]:
